@@ -1,0 +1,183 @@
+"""Everything the agent raises, as one tree. Facts are attributes; `remedy` tells the person what to do. Pure.
+
+    WaysideError
+    ├── UsageError           what a person or a message asked for makes no sense (exit 2, or `rejected`)
+    │   ├── TimeError        a naive, reversed, Buddhist, malformed or future time
+    │   ├── UnitError        a size or number that cannot be read
+    │   └── UnknownCamera    no camera of that id on this node
+    ├── ConfigError          the configuration or a scene file is wrong, with the path of the key
+    ├── CameraError          one camera session failed; `reason` is the gap it causes
+    │   ├── CameraUnreachable   no answer, no route, no such device or file
+    │   ├── CameraRefused       the camera said no: password, permission
+    │   ├── CameraStalled       it was connected and stopped sending
+    │   ├── CameraEnded         it ended the stream (a killed RTSP server is a clean end of file)
+    │   └── StreamUnsupported   it sends what cannot be recorded natively
+    ├── FootageError         the ring on disk
+    │   ├── DiskError           the disk refused: full, I/O error, read-only; `reason` is the gap it causes
+    │   ├── RingMissing         the ring's marker is not there: its disk is not mounted
+    │   ├── SegmentDamaged      a file that should be ours does not parse
+    │   └── ClipRefused         a clip that cannot be delivered, with its reason
+    ├── StoreError           SQLite or the ledger cannot be used
+    ├── ModelError           a model is missing, has the wrong hash or does not fit its card
+    ├── FrameShapeError      the picture changed its size under a model built for another
+    ├── VideoError           a video to analyse cannot be read
+    ├── MessagingError       the broker
+    │   ├── BrokerRefused       it answered no; `reason` names why
+    │   └── BrokerUnreachable   it did not answer
+    ├── CommandError         a command to a node
+    │   ├── CommandRejected     refused before any work, with the reason for the requester
+    │   ├── CommandFailed       tried and failed
+    │   └── NoAnswer            the node did not answer in time
+    ├── UploadError          the receiver of a clip refused or vanished
+    └── LinkError            a frame on a runtime socket that is not ours
+"""
+
+from __future__ import annotations
+
+
+class WaysideError(Exception):
+    """Base of the tree. Keyword arguments become attributes; `summary` is the class's sentence about what is wrong."""
+
+    summary = "Wayside failed"
+
+    def __init__(self, *, remedy: str = "", **facts: object) -> None:
+        self.remedy = remedy
+        self.facts = facts
+        for key, value in facts.items():
+            setattr(self, key, value)
+        super().__init__(self.summary)
+
+    def __str__(self) -> str:
+        facts = ", ".join(f"{key}={value}" for key, value in self.facts.items() if value not in (None, ""))
+        text = f"{self.summary} ({facts})" if facts else self.summary
+        return f"{text}: {self.remedy}" if self.remedy else text
+
+
+class UsageError(WaysideError):
+    summary = "the request makes no sense"
+
+
+class TimeError(UsageError):
+    summary = "this time cannot be used"
+
+
+class UnitError(UsageError):
+    summary = "this size cannot be read"
+
+
+class UnknownCamera(UsageError):
+    summary = "no such camera on this node"
+
+
+class ConfigError(WaysideError):
+    summary = "the configuration is wrong"
+
+
+class CameraError(WaysideError):
+    """`reason` is the gap that this failure leaves in the footage (see agent.recording.gaps)."""
+
+    summary = "the camera session failed"
+    reason = "cause_unknown"
+
+
+class CameraUnreachable(CameraError):
+    summary = "the camera cannot be reached"
+    reason = "camera_unreachable"
+
+
+class CameraRefused(CameraError):
+    summary = "the camera refused"
+    reason = "camera_refused"
+
+
+class CameraStalled(CameraError):
+    summary = "the camera stopped sending"
+    reason = "camera_stalled"
+
+
+class CameraEnded(CameraError):
+    summary = "the camera ended the stream"
+    reason = "camera_unreachable"
+
+
+class StreamUnsupported(CameraError):
+    summary = "the camera's stream cannot be recorded natively"
+    reason = "camera_refused"
+
+
+class FootageError(WaysideError):
+    summary = "the footage cannot be used"
+
+
+class DiskError(FootageError):
+    summary = "the disk refused"
+    reason = "disk_error"
+
+    def __init__(self, *, reason: str = "disk_error", remedy: str = "", **facts: object) -> None:
+        super().__init__(remedy=remedy, **facts)
+        self.reason = reason
+
+
+class RingMissing(FootageError):
+    summary = "the footage disk is not there"
+    reason = "disk_missing"
+
+
+class SegmentDamaged(FootageError):
+    summary = "this segment does not parse"
+
+
+class ClipRefused(FootageError):
+    summary = "no clip can be delivered"
+
+
+class StoreError(WaysideError):
+    summary = "the store cannot be used"
+
+
+class ModelError(WaysideError):
+    summary = "the model cannot be used"
+
+
+class FrameShapeError(WaysideError):
+    summary = "the picture changed its size"
+
+
+class VideoError(WaysideError):
+    summary = "the video cannot be read"
+
+
+class MessagingError(WaysideError):
+    summary = "messaging failed"
+
+
+class BrokerRefused(MessagingError):
+    summary = "the broker refused"
+
+
+class BrokerUnreachable(MessagingError):
+    summary = "the broker cannot be reached"
+
+
+class CommandError(WaysideError):
+    summary = "the command did not succeed"
+
+
+class CommandRejected(CommandError):
+    summary = "the command was rejected"
+
+
+class CommandFailed(CommandError):
+    summary = "the command failed"
+
+
+class NoAnswer(CommandError):
+    summary = "the node did not answer"
+
+
+class UploadError(WaysideError):
+    summary = "the upload failed"
+
+
+class LinkError(WaysideError):
+    summary = "this is not one of our frames"

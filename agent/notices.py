@@ -1,0 +1,198 @@
+"""What the agent's processes tell each other over the runtime sockets. Pure.
+
+A notice is the msgpack header of one frame of `agent.link`; some carry bytes as the frame's payload (named below).
+Cameras and vision are trusted less than the node, so the node decodes these strictly and believes no path in them
+without checking it against the camera's own folder.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+
+class StreamRole(StrEnum):
+    MAIN = "main"
+    SUB = "sub"
+
+
+class StreamCondition(StrEnum):
+    """`stream` of the retained camera state."""
+
+    STREAMING = "streaming"
+    DEGRADED = "degraded"
+    OFFLINE = "offline"
+
+
+class _Notice(msgspec.Struct, frozen=True, tag_field="t", forbid_unknown_fields=True):
+    pass
+
+
+class Hello(_Notice, tag="hello"):
+    """First frame of every connection. `session` is fresh for each start of the process."""
+
+    process: Literal["camera", "vision"]
+    pid: int
+    session: str
+    camera: str = ""
+
+
+class StreamStarted(_Notice, tag="stream_started"):
+    """A run began. Camera → vision, and again whenever vision reconnects. Payload: the codec's extradata.
+
+    `anchor_wall_ns` is the wall time of media time 0, which is the run's first PTS.
+    """
+
+    camera: str
+    role: StreamRole
+    boot: int
+    run: int
+    codec: Literal["h264", "hevc", "mpeg4", "mjpeg"]
+    width: int
+    height: int
+    anchor_wall_ns: int
+
+
+class VideoPacket(_Notice, tag="packet"):
+    """One access unit, camera → vision. Payload: its bytes. `media_ns` counts from the run's first PTS."""
+
+    camera: str
+    role: StreamRole
+    run: int
+    media_ns: int
+    is_idr: bool
+
+
+class SegmentOpened(_Notice, tag="segment_opened"):
+    """The camera created a segment file. `path` is relative to data_dir."""
+
+    camera: str
+    path: str
+    boot: int
+    run: int
+    n: int
+    start_wall_ns: int
+
+
+class SegmentClosed(_Notice, tag="segment_closed"):
+    """The camera closed and synced a segment; its file never changes again."""
+
+    camera: str
+    path: str
+    boot: int
+    run: int
+    n: int
+    start_wall_ns: int
+    end_wall_ns: int
+    frames: int
+    bytes: int
+
+
+class Outage(_Notice, tag="outage"):
+    """No footage of `camera` since `start_wall_ns`, for `reason` (a GapReason of agent.recording.gaps).
+
+    `end_wall_ns` is 0 while it lasts; the same outage is told again with its end (same camera and start) when footage
+    resumes. `detail` is for people.
+    """
+
+    camera: str
+    boot: int
+    start_wall_ns: int
+    end_wall_ns: int
+    reason: str
+    detail: str = ""
+
+
+class CameraStatus(_Notice, tag="camera_status"):
+    """How one camera's recording goes, camera → node, each second or so. Counters run since the process started.
+
+    `lost` counts packets that arrived and were not recorded, whatever the cause. `frame_age_s` is negative when no
+    frame has come yet.
+    """
+
+    camera: str
+    stream: StreamCondition
+    since_wall_ns: int
+    reason: str
+    frames_recorded: int
+    frames_lost: int
+    vision_dropped: int
+    frame_age_s: float
+    fps: float
+    bitrate_bps: float
+    disk_write_p99_ms: float
+
+
+class Finding(_Notice, tag="finding"):
+    """Something vision saw, vision → node. Payload: the incident's still (JPEG, at most 30 kB) or nothing.
+
+    `type` is the CloudEvents type without prefix and version ("incident.opened"), `data` the JSON of the matching
+    type in agent.contract.events. The hold span is empty (0, 0) where no footage need be kept.
+    """
+
+    camera: str
+    type: str
+    data: bytes
+    hold_start_wall_ns: int = 0
+    hold_end_wall_ns: int = 0
+
+
+class VisionStatus(_Notice, tag="vision_status"):
+    """How seeing goes, vision → node, each second or so. Counters run since the process started."""
+
+    provider: str
+    detector: str
+    detector_sha256: str
+    motion_sha256: str
+    frames_decoded: int
+    frames_analysed: int
+    frames_shed: int
+    inferences: int
+    motion_spans: int
+    tracks: int
+    incidents: int
+
+
+class SnapshotWanted(_Notice, tag="snapshot_wanted"):
+    """Node → vision: decode the newest picture of this camera."""
+
+    request_id: str
+    camera: str
+
+
+class SnapshotTaken(_Notice, tag="snapshot_taken"):
+    """Vision → node. Payload: JPEG of at most 30 kB, or nothing with `error` for people."""
+
+    request_id: str
+    camera: str
+    wall_ns: int
+    error: str = ""
+
+
+Notice = (
+    Hello
+    | StreamStarted
+    | VideoPacket
+    | SegmentOpened
+    | SegmentClosed
+    | Outage
+    | CameraStatus
+    | Finding
+    | VisionStatus
+    | SnapshotWanted
+    | SnapshotTaken
+)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Notice] = msgspec.msgpack.Decoder(Notice)
+
+
+def encode_notice(notice: Notice) -> bytes:
+    return _encoder.encode(notice)
+
+
+def decode_notice(header: bytes) -> Notice:
+    """Raises msgspec.ValidationError (a msgspec.DecodeError) for anything that is not one of the notices above."""
+    return _decoder.decode(header)
