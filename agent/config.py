@@ -20,7 +20,7 @@ Identifier = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,32}$")]
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
 
 
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
 
@@ -89,8 +89,8 @@ class CameraConfig(_Section):
     """One camera. `main` and `sub`: rtsp://…, v4l2:/dev/video0 or file:street.mp4 (paced as a live camera)."""
 
     id: Identifier
-    name: str = ""
     main: str
+    name: str = ""
     sub: str = ""
     username: str = ""
     password_file: str = ""
@@ -103,10 +103,10 @@ class CameraConfig(_Section):
 class Config(_Section):
     data_dir: str
     runtime_dir: str
+    node: NodeConfig
     timezone: str = "Asia/Bangkok"
     # "open" accepts unsigned commands: for the demo and a desk only. Without it commands need signatures (step 5).
     trust: Literal["signed", "open"] = "signed"
-    node: NodeConfig
     broker: BrokerConfig | None = None
     storage: StorageConfig = StorageConfig()
     vision: VisionConfig = VisionConfig()

@@ -1,0 +1,57 @@
+"""The configuration is decoded strictly, and every refusal says what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.config import decode_config
+from agent.errors import ConfigError
+
+GOOD = """
+data_dir = "/var/lib/wayside"
+runtime_dir = "/run/wayside"
+
+[node]
+org = "songkhla-pao"
+site = "hatyai-012"
+id = "n7f3k2q"
+
+[storage]
+max_bytes = "400GB"
+
+[[camera]]
+id = "c01"
+main = "rtsp://camera-1/main"
+"""
+
+
+def test_a_minimal_configuration_gets_the_documented_defaults() -> None:
+    config = decode_config(GOOD, name="wayside.toml")
+    assert config.storage.max_ring_bytes == 400 * 10**9
+    assert config.storage.min_free_bytes == 5 * 10**9
+    assert config.trust == "signed"
+    assert config.zone.key == "Asia/Bangkok"
+    assert [camera.id for camera in config.cameras] == ["c01"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "advice"),
+    [
+        ('max_bytes = "400GB"', 'max_byte = "400GB"', r"unknown key `max_byte` in \[storage\]; did you mean `max_bytes`\?"),
+        ('max_bytes = "400GB"', 'max_bytes = "plenty"', "storage.max_bytes.*400GB"),
+        ('org = "songkhla-pao"', 'org = "Songkhla"', "regex"),
+        ('id = "c01"', 'id = "node"', "reserved"),
+        ('main = "rtsp://camera-1/main"', "", "main"),
+        ("[storage]", "[storage", "not valid TOML"),
+        ('runtime_dir = "/run/wayside"', 'timezone = "Mars/Base"\nruntime_dir = "/r"', "Asia/Bangkok"),
+    ],
+)
+def test_a_wrong_key_or_value_is_refused_with_its_path_and_advice(old: str, new: str, advice: str) -> None:
+    with pytest.raises(ConfigError, match=advice) as caught:
+        decode_config(GOOD.replace(old, new), name="wayside.toml")
+    assert "wayside.toml" in str(caught.value)
+
+
+def test_two_cameras_of_one_id_are_refused() -> None:
+    with pytest.raises(ConfigError, match="two cameras"):
+        decode_config(GOOD + '[[camera]]\nid = "c01"\nmain = "file:a.mp4"\n', name="wayside.toml")
