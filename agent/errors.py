@@ -23,7 +23,8 @@
     ├── VideoError           a video to analyse cannot be read
     ├── MessagingError       the broker
     │   ├── BrokerRefused       it answered no; `reason` names why
-    │   └── BrokerUnreachable   it did not answer
+    │   ├── BrokerUnreachable   it did not answer
+    │   └── WireError           a topic or payload that is not the contract's, or too large for it
     ├── CommandError         a command to a node
     │   ├── CommandRejected     refused before any work, with the reason for the requester
     │   ├── CommandFailed       tried and failed
@@ -157,6 +158,10 @@ class BrokerRefused(MessagingError):
 
 class BrokerUnreachable(MessagingError):
     summary = "the broker cannot be reached"
+
+
+class WireError(MessagingError):
+    summary = "this is not a message of the contract"
 
 
 class CommandError(WaysideError):
