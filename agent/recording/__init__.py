@@ -1,0 +1,1 @@
+"""Footage on disk: recording it, finding it, keeping it, cutting it."""
