@@ -13,9 +13,11 @@ import msgspec
 from agent.contract.records import (
     AuditData,
     ClipData,
+    ClipFileData,
     ClockData,
     GapData,
     RecordingData,
+    RecordingState,
     SecurityData,
     ShedData,
 )
@@ -29,6 +31,19 @@ from agent.contract.wire import (
     decode,
 )
 from agent.errors import WireError
+
+# Event data that stands in its own module and may be imported from here, where all the rest is.
+__all__ = [
+    "AuditData",
+    "ClipData",
+    "ClipFileData",
+    "ClockData",
+    "GapData",
+    "RecordingData",
+    "RecordingState",
+    "SecurityData",
+    "ShedData",
+]
 
 
 class Lane(StrEnum):

@@ -78,7 +78,7 @@ class ClipData(Up, frozen=True, kw_only=True):
 
 
 class AuditData(Up, frozen=True, kw_only=True):
-    """Somebody did, or was refused, something. `outcome` is a command state; `action` a command's name or a local act."""
+    """Somebody did, or was refused, something. `outcome` is a command state; `action` a command or local act."""
 
     action: str
     actor: str
@@ -94,7 +94,8 @@ class AuditData(Up, frozen=True, kw_only=True):
 
 
 class ShedData(Up, frozen=True, kw_only=True):
-    """Lane b of this epoch lost these sequences, both included, because the outbox was full. Told in lane a."""
+    """Of lane b's sequences `from` to `to`, both included, `count` were lost: the outbox was full or the broker refuses
+    them for good. So a hole in this range is explained. One that was on the wire may have arrived all the same."""
 
     first: Sequence = msgspec.field(name="from")
     last: Sequence = msgspec.field(name="to")

@@ -74,8 +74,8 @@ class ClipExportArgs(Down, frozen=True, kw_only=True):
 
 
 class ClipExportResult(Up, frozen=True, kw_only=True):
-    """`asked` and `delivered` are both stated; `delivered` begins at the IDR at or before the asked second. The answer's
-    state is `partial` when `gaps` is not empty."""
+    """`asked` and `delivered` are both stated; `delivered` begins at the IDR at or before the asked second. The
+    answer's state is `partial` when `gaps` is not empty."""
 
     camera: Identifier
     asked: WireSpan

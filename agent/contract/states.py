@@ -107,8 +107,8 @@ class CameraHealth(Up, frozen=True, kw_only=True):
 
 
 class DiskHealth(Up, frozen=True, kw_only=True):
-    """`forecast_days`: how long the ring will keep footage at today's rate. `endurance_used_ratio`: of the device's rated
-    writes, above 1 past its rating."""
+    """`forecast_days`: how long the ring will keep footage at today's rate. `endurance_used_ratio`: of the device's
+    rated writes, above 1 past its rating."""
 
     write_p99_ms: float | None
     free_bytes: Count | None

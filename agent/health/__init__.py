@@ -1,0 +1,1 @@
+"""How the node is, told honestly: what is not known is said to be unknown."""

@@ -1,0 +1,126 @@
+"""The rows of the two lanes: how an event gets its place, and how rows are added and taken away.
+
+The counters in outbox_state move with the rows, in the same transaction. Used by `outbox` and `shed` only.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from agent.contract.envelope import Stamp, camera_subject, event_topic, make_envelope
+from agent.contract.events import EventData, Lane
+from agent.contract.topics import NODE_PLACE, NodeAddress
+from agent.contract.wire import MAX_MESSAGE_BYTES, encode
+from agent.errors import StoreError, WireError
+from agent.identity import new_uuid7
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What all events of one start share. `max_bytes` caps payloads and topics together."""
+
+    address: NodeAddress
+    boot_id: str
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When an event was made, by both clocks; `clock_quality` vouches for `wall_ns`."""
+
+    wall_ns: int
+    mono_ns: int
+    clock_quality: Literal["synced", "holdover", "unsynced"]
+
+
+@dataclass(frozen=True, slots=True)
+class EventDraft:
+    """An event before it has its place. An empty `camera` makes it the node's own. `data` given as Raw is trusted to
+    fit the type."""
+
+    event_type: str
+    camera: str
+    data: EventData | msgspec.Raw
+    moment: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxItem:
+    lane: Lane
+    sequence: int
+    topic: str
+    payload: bytes
+
+
+@contextmanager
+def transaction(conn: sqlite3.Connection) -> Iterator[None]:
+    """One write transaction that takes its lock at once. Raises StoreError when the store does not take it."""
+    try:
+        conn.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            conn.execute("ROLLBACK")
+            raise
+        conn.execute("COMMIT")
+    except sqlite3.Error as exc:
+        raise StoreError(table="outbox", detail=str(exc)) from exc
+
+
+def ensure_state(conn: sqlite3.Connection) -> None:
+    conn.execute("INSERT OR IGNORE INTO outbox_state (only_row, epoch) VALUES (1, ?)", (new_uuid7(),))
+
+
+def next_sequence(conn: sqlite3.Connection, lane: Lane) -> tuple[str, int]:
+    column = "last_a" if lane is Lane.A else "last_b"
+    row = conn.execute(f"UPDATE outbox_state SET {column} = {column} + 1 RETURNING epoch, {column}").fetchone()
+    return str(row[0]), int(row[1])
+
+
+def encode_draft(origin: Origin, draft: EventDraft, lane: Lane, *, epoch: str, sequence: int) -> OutboxItem:
+    moment = draft.moment
+    stamp = Stamp(lane, epoch, sequence, origin.boot_id, moment.mono_ns, moment.clock_quality)
+    envelope = make_envelope(
+        draft.event_type,
+        draft.data,
+        id=new_uuid7(),
+        source=origin.address.urn,
+        subject=camera_subject(draft.camera) if draft.camera else NODE_PLACE,
+        wall_ns=moment.wall_ns,
+        stamp=stamp,
+    )
+    payload = encode(envelope)
+    if len(payload) > MAX_MESSAGE_BYTES:
+        raise WireError(what=draft.event_type, bytes=len(payload), remedy="an event is at most 64 KiB")
+    return OutboxItem(lane, sequence, event_topic(origin.address, envelope), payload)
+
+
+def size(item: OutboxItem) -> int:
+    return len(item.topic) + len(item.payload)
+
+
+def insert(conn: sqlite3.Connection, item: OutboxItem, wall_ns: int) -> None:
+    conn.execute(
+        "INSERT INTO outbox_event (lane, sequence, topic, payload, wall_ns) VALUES (?, ?, ?, ?, ?)",
+        (item.lane.value, item.sequence, item.topic, item.payload, wall_ns),
+    )
+    column = "count_a" if item.lane is Lane.A else "count_b"
+    conn.execute(f"UPDATE outbox_state SET {column} = {column} + 1, bytes = bytes + ?", (size(item),))
+
+
+def delete(conn: sqlite3.Connection, where: str, values: tuple[int, ...]) -> int:
+    rows = conn.execute(
+        f"DELETE FROM outbox_event WHERE {where} RETURNING lane, length(topic) + length(payload)", values
+    ).fetchall()
+    in_a = sum(1 for lane, _ in rows if lane == Lane.A)
+    conn.execute(
+        "UPDATE outbox_state SET count_a = count_a - ?, count_b = count_b - ?, bytes = bytes - ?",
+        (in_a, len(rows) - in_a, sum(size for _, size in rows)),
+    )
+    return len(rows)
