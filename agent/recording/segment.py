@@ -33,7 +33,8 @@ class SegmentScan:
     """A segment as its box headers tell it.
 
     `init` is ftyp and moov, byte for byte. `intact_bytes` is the end of the last whole fragment: what a repair keeps
-    of a file whose writer died. `is_whole` says that nothing but complete boxes follow it.
+    of a file whose writer died. `is_whole` says that nothing but complete boxes follow it. `delay` is the first frame's
+    composition offset in ticks: 0 without B-frames.
     """
 
     init: bytes
@@ -43,6 +44,7 @@ class SegmentScan:
     intact_bytes: int
     size_bytes: int
     is_whole: bool
+    delay: int
 
     @property
     def span(self) -> WallSpan | None:
@@ -133,6 +135,7 @@ def scan(read_at: ReadAt, size: int) -> SegmentScan:
         intact_bytes=intact,
         size_bytes=size,
         is_whole=at == size,
+        delay=next((raw.video.first_offset for raw in raws if raw.video), 0),
     )
 
 
