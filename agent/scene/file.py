@@ -7,6 +7,7 @@ import math
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
 
 import msgspec
 
@@ -138,7 +139,6 @@ def _spans_a_plane(points: Sequence[tuple[float, float]], spread: float) -> bool
     """Whether four of the points form a quadrilateral no corner of which lies on a line through two others."""
     if spread <= 0:
         return False
-    from itertools import combinations
 
     def is_bent(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
         # A thousandth of the square of the spread: three points of a 10 m grid that bend by 1 cm are on one line.

@@ -1,7 +1,7 @@
 """The words of a scene file, as frozen structs. Pure.
 
-Every key, its unit and its default stand here and nowhere else; `agent.scene.file` reads them from TOML. Coordinates are
-fractions of the picture, x right, y down. Each rule says what it means and what it does not.
+Every key, its unit and its default stand here and nowhere else; `agent.scene.file` reads them from TOML. Coordinates
+are fractions of the picture, x right, y down. Each rule says what it means and what it does not.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class SceneSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of everything a scene file may hold."""
 
 
-class Intrusion(SceneSection):
+class Intrusion(SceneSection, frozen=True):
     """A person whose feet are inside the zone for `after_s`; with `vehicles` also anything that drives.
 
     It does not know who may be there and at what hour, and it does not see a person whose feet are hidden behind a
@@ -35,7 +35,7 @@ class Intrusion(SceneSection):
     vehicles: bool = False
 
 
-class Loitering(SceneSection):
+class Loitering(SceneSection, frozen=True):
     """A person who stays inside the zone for `after_s`, walking about or not.
 
     It measures presence, not intent: whoever waits for a bus loiters. Leaving the zone for some seconds and coming back
@@ -45,7 +45,7 @@ class Loitering(SceneSection):
     after_s: Seconds = 30.0
 
 
-class StoppedVehicle(SceneSection):
+class StoppedVehicle(SceneSection, frozen=True):
     """A vehicle that drove and now stands inside the zone for `after_s`, for whatever cause: breakdown, crash, parking.
 
     It does not report a vehicle that stood there when the view began (a row of parked cars), and it does not know a
@@ -55,43 +55,43 @@ class StoppedVehicle(SceneSection):
     after_s: Seconds = 8.0
 
 
-class PersonOnRoad(SceneSection):
+class PersonOnRoad(SceneSection, frozen=True):
     """A person on foot inside the zone for `after_s`; a rider on a motorcycle is not on foot."""
 
     after_s: Seconds = 2.0
 
 
-class WrongWay(SceneSection):
-    """A vehicle that travels further than `tolerance_deg` off the allowed direction. 0 = right, 90 = down the picture."""
+class WrongWay(SceneSection, frozen=True):
+    """A vehicle that travels more than `tolerance_deg` off the allowed direction. 0 = right, 90 = down the picture."""
 
     heading_deg: Degrees
     tolerance_deg: Annotated[float, msgspec.Meta(gt=0, le=180)] = 70.0
 
 
-class Congestion(SceneSection):
+class Congestion(SceneSection, frozen=True):
     """Vehicles fill the zone and hardly move."""
 
     after_s: Seconds = 30.0
 
 
-class CrashSuspected(SceneSection):
+class CrashSuspected(SceneSection, frozen=True):
     """Tracks that meet, stop abruptly and stay: a suspicion for a person to judge, never a verdict."""
 
 
-class Crowd(SceneSection):
+class Crowd(SceneSection, frozen=True):
     """At least `at_least` people inside the zone for `after_s`."""
 
     at_least: Annotated[int, msgspec.Meta(ge=2)] = 10
     after_s: Seconds = 5.0
 
 
-class AbandonedObject(SceneSection):
+class AbandonedObject(SceneSection, frozen=True):
     """Something left behind by a person, unmoved for `after_s`."""
 
     after_s: Seconds = 60.0
 
 
-class ZoneRules(SceneSection):
+class ZoneRules(SceneSection, frozen=True):
     """The rules of one zone; a rule that is not named is off."""
 
     intrusion: Intrusion | None = None
@@ -105,7 +105,7 @@ class ZoneRules(SceneSection):
     abandoned_object: AbandonedObject | None = None
 
 
-class Zone(SceneSection):
+class Zone(SceneSection, frozen=True):
     """An area of the ground as the picture shows it; an object is inside when its foot point is."""
 
     id: Identifier
@@ -113,14 +113,14 @@ class Zone(SceneSection):
     rules: ZoneRules = ZoneRules()
 
 
-class Line(SceneSection):
+class Line(SceneSection, frozen=True):
     """Counted both ways, by class. Forward crosses from the left to the right of points[0] → points[1] as drawn."""
 
     id: Identifier
     points: tuple[Point, Point]
 
 
-class Approach(SceneSection):
+class Approach(SceneSection, frozen=True):
     """What a dispatcher sees as one road into the junction: a line that counts it and a zone where it queues.
 
     Median speed below `busy_ratio` of `free_kmh` is busy, below `jammed_ratio` jammed.
@@ -137,32 +137,32 @@ class Approach(SceneSection):
     jammed_ratio: Ratio = 0.25
 
 
-class Mask(SceneSection):
+class Mask(SceneSection, frozen=True):
     """Never looked at, and burnt into every picture that leaves the node."""
 
     polygon: Annotated[list[Point], msgspec.Meta(min_length=3, max_length=64)]
 
 
-class Fire(SceneSection):
+class Fire(SceneSection, frozen=True):
     """Fire and smoke watch of the whole picture."""
 
     enabled: bool = True
 
 
-class GroundPoint(SceneSection):
+class GroundPoint(SceneSection, frozen=True):
     """A point of the ground in the picture and where it lies on the site's own flat grid, in metres."""
 
     image: Point
     ground_m: tuple[float, float]
 
 
-class Calibration(SceneSection):
+class Calibration(SceneSection, frozen=True):
     """At least four points; gives metres, speed and headway."""
 
     points: Annotated[list[GroundPoint], msgspec.Meta(min_length=4, max_length=64)]
 
 
-class Scene(SceneSection):
+class Scene(SceneSection, frozen=True):
     """One camera's scene. `camera` empty: whichever camera the file is given for."""
 
     camera: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{0,32}$")] = ""

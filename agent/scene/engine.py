@@ -1,0 +1,183 @@
+"""One camera's scene at work: moments in, findings out. Pure: media time, ids and the model's name are handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from agent.contract import events
+from agent.contract.events import CrossingData, EventData, IncidentData, MotionData
+from agent.contract.wire import WireBox
+from agent.scene.grammar import Scene, Zone
+from agent.scene.incident import Incident, IncidentChange, IncidentKeeper
+from agent.scene.moment import Moment, Stage
+from agent.scene.motion_span import MotionSpan, MotionSpans
+from agent.scene.reason import explain
+from agent.scene.rules.crossing import Crossing, CrossingCounter
+from agent.scene.rules.intrusion import IntrusionRule
+from agent.scene.rules.loitering import LoiteringRule
+from agent.scene.rules.rule import ZoneRule
+from agent.scene.rules.stopped_vehicle import StoppedVehicleRule
+from agent.scene.zone import contains
+from agent.units import NS_PER_S
+from agent.vision.geometry import Box
+
+_TYPES = {
+    Stage.OPENED: events.INCIDENT_OPENED,
+    Stage.UPDATED: events.INCIDENT_UPDATED,
+    Stage.CLOSED: events.INCIDENT_CLOSED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something the scene saw. `type` is the full CloudEvents type of `data`; times in `data` are media time."""
+
+    type: str
+    data: EventData
+
+
+@dataclass(frozen=True, slots=True)
+class SceneSettings:
+    """What an engine is given besides the scene. `aspect`: the picture's width over its height.
+
+    `model` names what saw, as name@first 12 digits of its SHA-256; `new_id` makes incident ids.
+    """
+
+    aspect: float
+    model: str
+    new_id: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    rule: ZoneRule
+    keeper: IncidentKeeper
+
+
+class SceneEngine:
+    """All rules of one camera. Without a scene it tells of motion only. One owner; fed every moment in order."""
+
+    def __init__(self, scene: Scene | None, settings: SceneSettings) -> None:
+        scene = scene or Scene()
+        self._model = settings.model
+        self._masks = [mask.polygon for mask in scene.masks]
+        self._motion = MotionSpans()
+        self._counters = [CrossingCounter(line.id, line.points, aspect=settings.aspect) for line in scene.lines]
+        self._watches = [
+            _Watch(rule, IncidentKeeper(rule.kind, zone.id, new_id=settings.new_id))
+            for zone in scene.zones
+            for rule in _rules_of(zone)
+        ]
+
+    @property
+    def open_incidents(self) -> int:
+        return sum(watch.keeper.is_open for watch in self._watches)
+
+    def update(self, moment: Moment) -> list[Finding]:
+        """What this moment brought, in a fixed order: motion, crossings by line, incidents by zone and rule."""
+        moment = self._unmasked(moment)
+        found: list[Finding] = []
+        span = self._motion.update(moment.media_ns, moment.motion_ratio, moment.regions)
+        if span is not None:
+            found.append(_motion_finding(span))
+        for counter in self._counters:
+            found.extend(_crossing_finding(crossing) for crossing in counter.update(moment))
+        for watch in self._watches:
+            changes = watch.keeper.update(moment.media_ns, watch.rule.update(moment))
+            found.extend(self._incident_finding(change) for change in changes)
+        return found
+
+    def finish(self, media_ns: int) -> list[Finding]:
+        """Close everything that is open: the run or the video ended at this media time."""
+        found: list[Finding] = []
+        span = self._motion.finish()
+        if span is not None:
+            found.append(_motion_finding(span))
+        for watch in self._watches:
+            found.extend(self._incident_finding(change) for change in watch.keeper.finish(media_ns))
+        return found
+
+    def _unmasked(self, moment: Moment) -> Moment:
+        """The moment without what lies in a mask. A track is judged by its centre, as it is drawn."""
+        if not self._masks:
+            return moment
+        return replace(
+            moment,
+            sightings=[sighting for sighting in moment.sightings if not self._is_masked(sighting.box)],
+            regions=[region for region in moment.regions if not self._is_masked(region)],
+        )
+
+    def _is_masked(self, box: Box) -> bool:
+        x, y = box.x + box.w / 2, box.y + box.h / 2
+        return any(contains(polygon, x, y) for polygon in self._masks)
+
+    def _incident_finding(self, change: IncidentChange) -> Finding:
+        return Finding(_TYPES[change.stage], _incident_data(change.incident, self._model))
+
+
+def _rules_of(zone: Zone) -> list[ZoneRule]:
+    """The rules that are built, in the order of the grammar; `agent.scene.file.unsupported` lists the others."""
+    rules: list[ZoneRule] = []
+    if zone.rules.intrusion is not None:
+        rules.append(IntrusionRule(zone.rules.intrusion, zone.polygon))
+    if zone.rules.loitering is not None:
+        rules.append(LoiteringRule(zone.rules.loitering, zone.polygon))
+    if zone.rules.stopped_vehicle is not None:
+        rules.append(StoppedVehicleRule(zone.rules.stopped_vehicle, zone.polygon))
+    return rules
+
+
+def _incident_data(incident: Incident, model: str) -> IncidentData:
+    reason = explain(incident)
+    return IncidentData(
+        incident_id=incident.incident_id,
+        kind=incident.kind,
+        zone=incident.zone,
+        begin_s=media_s(incident.begin_ns),
+        end_s=None if incident.end_ns is None else media_s(incident.end_ns),
+        score=_fraction(incident.score),
+        box=wire_box(incident.box),
+        tracks=incident.tracks,
+        model=model,
+        reason_en=reason.english,
+        reason_th=reason.thai,
+    )
+
+
+def _motion_finding(span: MotionSpan) -> Finding:
+    data = MotionData(
+        begin_s=media_s(span.begin_ns),
+        end_s=media_s(span.end_ns),
+        ratio=_fraction(span.ratio),
+        regions=tuple(wire_box(region) for region in span.regions),
+    )
+    return Finding(events.MOTION, data)
+
+
+def _crossing_finding(crossing: Crossing) -> Finding:
+    data = CrossingData(
+        line=crossing.line,
+        direction=crossing.direction,
+        label=crossing.label.value,
+        track_id=crossing.track_id,
+        at_s=media_s(crossing.at_ns),
+        speed_kmh=None,
+    )
+    return Finding(events.CROSSING, data)
+
+
+def media_s(media_ns: int) -> float:
+    """Seconds to the millisecond, as events write media time: no rule needs it finer."""
+    return round(media_ns / NS_PER_S, 3)
+
+
+def wire_box(box: Box) -> WireBox:
+    """The part of the box inside the picture, to four digits: a fifth of a pixel of 1080p."""
+    left, top = _fraction(box.x), _fraction(box.y)
+    right, bottom = _fraction(box.x + box.w), _fraction(box.y + box.h)
+    return (left, top, round(right - left, 4), round(bottom - top, 4))
+
+
+def _fraction(value: float) -> float:
+    return round(min(max(value, 0.0), 1.0), 4)

@@ -1,0 +1,58 @@
+"""What one analysed frame tells a scene: media time, the tracks in view and where pixels changed. Pure.
+
+The scene needs no more of a picture than this, so its rules run on tables in tests and on any tracker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from agent.vision.geometry import Box, Label
+
+# What may stand on a carriageway and block it. A bicycle is left out: a cyclist waits at kerbs all day.
+VEHICLES = frozenset({Label.CAR, Label.MOTORCYCLE, Label.BUS, Label.TRUCK})
+PEOPLE = frozenset({Label.PERSON})
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One confirmed track in this frame. `is_seen` is False while the tracker only guesses where it went."""
+
+    track_id: int
+    label: Label
+    box: Box
+    score: float
+    is_seen: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """`regions` are where pixels changed, `motion_ratio` how much of the picture; both empty when nothing moved.
+
+    Media time never falls from one moment to the next.
+    """
+
+    media_ns: int
+    sightings: Sequence[Sighting]
+    motion_ratio: float = 0.0
+    regions: Sequence[Box] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A track that fulfils a rule now: since when, and when it was last seen to."""
+
+    track_id: int
+    label: Label
+    box: Box
+    score: float
+    since_ns: int
+    last_ns: int
+
+
+class Stage(Enum):
+    OPENED = "opened"
+    UPDATED = "updated"
+    CLOSED = "closed"

@@ -1,0 +1,1 @@
+"""One file per incident kind: which tracks fulfil it now. All pure."""

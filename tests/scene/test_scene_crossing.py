@@ -1,0 +1,97 @@
+"""Counting lines: which way is forward, once per direction, and not for who passes beside the line."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.contract.events import CrossingData, Direction
+from agent.scene.moment import Moment, Sighting
+from agent.scene.rules.crossing import Crossing, CrossingCounter
+from agent.units import NS_PER_S
+from agent.vision.geometry import Label
+from tests.scene.tracks import engine_of, findings, moments, sighting, standing
+
+Point = tuple[float, float]
+ACROSS = ((0.2, 0.5), (0.8, 0.5))
+
+
+def walk(points: tuple[Point, Point], *feet: Point, label: Label = Label.CAR) -> list[Crossing]:
+    """What a counter says of one track whose foot point visits these places, one a second."""
+    counter = CrossingCounter("north", points, aspect=1.0)
+    return [
+        crossing
+        for second, foot in enumerate(feet)
+        for crossing in counter.update(Moment(second * NS_PER_S, [sighting(1, standing(*foot), label)]))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("points", "start", "end", "direction"),
+    [
+        # As drawn, left of a line that runs to the right is above it.
+        (((0.2, 0.5), (0.8, 0.5)), (0.5, 0.2), (0.5, 0.8), Direction.FORWARD),
+        (((0.2, 0.5), (0.8, 0.5)), (0.5, 0.8), (0.5, 0.2), Direction.BACKWARD),
+        (((0.8, 0.5), (0.2, 0.5)), (0.5, 0.2), (0.5, 0.8), Direction.BACKWARD),
+        # Left of a line that runs down the picture is the picture's right.
+        (((0.5, 0.0), (0.5, 1.0)), (0.2, 0.5), (0.8, 0.5), Direction.BACKWARD),
+        (((0.5, 1.0), (0.5, 0.0)), (0.2, 0.5), (0.8, 0.5), Direction.FORWARD),
+        # The suburban road: vehicles come towards the camera.
+        (((0.25, 0.75), (1.0, 0.55)), (0.6, 0.4), (0.7, 0.95), Direction.FORWARD),
+    ],
+)
+def test_forward_is_from_the_left_to_the_right_of_the_line_as_drawn(
+    points: tuple[Point, Point], start: Point, end: Point, direction: Direction
+) -> None:
+    (crossing,) = walk(points, start, end)
+    assert crossing.direction is direction and crossing.label is Label.CAR
+
+
+def test_the_time_is_that_of_the_foot_point_on_the_line() -> None:
+    (crossing,) = walk(ACROSS, (0.5, 0.4), (0.5, 0.8))
+    assert crossing.at_ns == pytest.approx(NS_PER_S / 4)
+
+
+def test_who_passes_beyond_the_end_of_the_line_is_not_counted() -> None:
+    assert walk(ACROSS, (0.9, 0.2), (0.9, 0.8)) == []
+    assert walk(ACROSS, (0.1, 0.2), (0.1, 0.8), (0.5, 0.8), (0.5, 0.2)) != []
+
+
+def test_a_box_that_jitters_on_the_line_is_not_counted() -> None:
+    assert walk(ACROSS, *[(0.5, 0.5 + 0.015 * (-1) ** n) for n in range(40)]) == []
+
+
+def test_a_track_counts_once_in_each_direction() -> None:
+    up, down = (0.5, 0.3), (0.5, 0.7)
+    directions = [crossing.direction for crossing in walk(ACROSS, up, down, up, down, up)]
+    assert directions == [Direction.FORWARD, Direction.BACKWARD]
+
+
+def test_a_slow_crosser_is_counted_when_it_is_clear_of_the_line() -> None:
+    crossings = walk(ACROSS, *[(0.5, 0.4 + 0.005 * n) for n in range(40)], label=Label.PERSON)
+    assert [crossing.direction for crossing in crossings] == [Direction.FORWARD]
+    assert crossings[0].at_ns == pytest.approx(20 * NS_PER_S, abs=NS_PER_S)
+
+
+def test_a_track_lost_on_the_line_and_found_beyond_it_is_counted() -> None:
+    def look(s: float) -> list[Sighting]:
+        return [sighting(1, standing(0.5, 0.1 + 0.1 * s), Label.BUS, is_seen=not 3 < s < 5)]
+
+    found = findings(engine_of('[[line]]\nid = "north"\npoints = [[0.2, 0.5], [0.8, 0.5]]'), moments(8, look))
+    ((_, finding),) = found
+    assert isinstance(finding.data, CrossingData)
+    assert finding.data.label == "bus" and finding.data.at_s == pytest.approx(4.0, abs=0.01)
+    assert finding.data.speed_kmh is None
+
+
+fractions = st.floats(0.05, 0.95)
+
+
+@given(st.tuples(fractions, fractions), st.tuples(fractions, fractions), st.tuples(fractions, fractions))
+def test_the_line_drawn_the_other_way_swaps_the_directions(start: Point, middle: Point, end: Point) -> None:
+    drawn = walk(ACROSS, start, middle, end)
+    other = walk((ACROSS[1], ACROSS[0]), start, middle, end)
+    swapped = {Direction.FORWARD: Direction.BACKWARD, Direction.BACKWARD: Direction.FORWARD}
+    if all(abs(y - 0.5) > 1e-6 for _, y in (start, middle, end)):
+        assert [swapped[crossing.direction] for crossing in other] == [crossing.direction for crossing in drawn]
