@@ -1,3 +1,97 @@
+-- The node's store. Each section names the module that owns its tables; nobody else writes them. Times are ns since 1970
+-- UTC. The store can be lost: the sections marked "rebuilt" come again from the segments and the ledger (agent/recording/
+-- recovery.py); the others begin anew.
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- recording: the index, rebuilt from the segments. Owner: agent/recording/index.py.
+CREATE TABLE IF NOT EXISTS segment (
+    path          TEXT    PRIMARY KEY,         -- relative to data_dir
+    camera        TEXT    NOT NULL,
+    boot          INTEGER NOT NULL,
+    run           INTEGER NOT NULL,
+    n             INTEGER NOT NULL,
+    start_wall_ns INTEGER NOT NULL,
+    end_wall_ns   INTEGER NOT NULL,            -- of an open segment: its start; the file alone knows more
+    frames        INTEGER NOT NULL,
+    bytes         INTEGER NOT NULL,
+    state         TEXT    NOT NULL CHECK (state IN ('open', 'closed', 'damaged', 'garbage')),
+    duration_ns   INTEGER NOT NULL AS (end_wall_ns - start_wall_ns) VIRTUAL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS segment_time ON segment (camera, start_wall_ns);
+-- The longest segment bounds how far before a span a lookup must begin.
+CREATE INDEX IF NOT EXISTS segment_longest ON segment (camera, duration_ns);
+CREATE INDEX IF NOT EXISTS segment_unfinished ON segment (state) WHERE state IN ('open', 'garbage');
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- recording: what the ledger says, rebuilt from it. Owner: agent/recording/evidence.py.
+CREATE TABLE IF NOT EXISTS ledger_state (
+    only_row    INTEGER PRIMARY KEY CHECK (only_row = 1),
+    applied_seq INTEGER NOT NULL               -- records up to here are in the tables below and in `hold`
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS mark (              -- a process began or ended
+    seq     INTEGER PRIMARY KEY,               -- of the ledger's record
+    kind    TEXT    NOT NULL,                  -- agent_started, agent_stopped, process_started, process_stopped
+    camera  TEXT    NOT NULL,                  -- empty for the agent and for vision
+    boot    INTEGER NOT NULL,
+    wall_ns INTEGER NOT NULL,
+    session TEXT    NOT NULL,
+    last_alive_wall_ns INTEGER NOT NULL        -- of agent_started: the last sign of life before; 0: unknown
+) STRICT;
+CREATE INDEX IF NOT EXISTS mark_time ON mark (wall_ns);
+CREATE INDEX IF NOT EXISTS mark_camera ON mark (camera, seq);
+
+CREATE TABLE IF NOT EXISTS outage (            -- told by the camera process
+    camera        TEXT    NOT NULL,
+    start_wall_ns INTEGER NOT NULL,
+    end_wall_ns   INTEGER NOT NULL,            -- 0 while it lasts
+    boot          INTEGER NOT NULL,
+    reason        TEXT    NOT NULL,
+    detail        TEXT    NOT NULL,
+    PRIMARY KEY (camera, start_wall_ns)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS expired (           -- footage that retention deleted; spans of a camera never touch
+    camera        TEXT    NOT NULL,
+    start_wall_ns INTEGER NOT NULL,
+    end_wall_ns   INTEGER NOT NULL,
+    PRIMARY KEY (camera, start_wall_ns)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS configured (        -- the cameras' spans of service; a camera has at most one open span
+    camera        TEXT    NOT NULL,
+    start_wall_ns INTEGER NOT NULL,
+    end_wall_ns   INTEGER NOT NULL,            -- 0 while it is configured
+    PRIMARY KEY (camera, start_wall_ns)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS site (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    timezone TEXT NOT NULL,
+    org      TEXT NOT NULL,
+    site     TEXT NOT NULL,
+    node     TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS alive (             -- not rebuilt: the node's last sign of life, written each minute or so
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    boot     INTEGER NOT NULL,
+    wall_ns  INTEGER NOT NULL
+) STRICT;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- recording: holds, rebuilt from the ledger. Owner: agent/recording/holds.py.
+CREATE TABLE IF NOT EXISTS hold (
+    hold_id         TEXT    PRIMARY KEY,       -- an incident's id, or a UUIDv7
+    kind            TEXT    NOT NULL CHECK (kind IN ('incident', 'staff')),
+    camera          TEXT    NOT NULL,
+    start_wall_ns   INTEGER NOT NULL,
+    end_wall_ns     INTEGER NOT NULL,
+    made_wall_ns    INTEGER NOT NULL,
+    expires_wall_ns INTEGER NOT NULL,          -- 0: never by itself
+    reference       TEXT    NOT NULL           -- the incident or the case, for people
+) STRICT;
+CREATE INDEX IF NOT EXISTS hold_time ON hold (camera, start_wall_ns);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- messaging: the outbox. Owner: agent/messaging/outbox.py. One row of outbox_state; it dies with the store, and with it

@@ -1,0 +1,76 @@
+"""The node's SQLite store: opening it right. Every table is owned by one module, named in schema.sql.
+
+It can be lost: `wayside footage recover` rebuilds from files and ledger what the ring needs (ADR 4).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent.errors import StoreError
+
+STORE_NAME = "store.sqlite"
+_RECOVER = "rebuild it with `wayside footage recover`"
+# Writers take turns of a few ms; only a stuck disk holds the lock this long.
+_BUSY_TIMEOUT_S = 10.0
+_schema = Path(__file__).with_name("schema.sql")
+
+
+def open_store(data_dir: Path, *, readonly: bool = False) -> sqlite3.Connection:
+    """A connection for the calling thread alone. The caller begins transactions itself (`transaction`).
+
+    Every commit is on disk when it returns (WAL, synchronous=FULL). Readonly needs a store that exists. Raises
+    StoreError, which says how to rebuild a store that is missing or damaged.
+    """
+    path = data_dir / STORE_NAME
+    if readonly and not path.is_file():
+        raise StoreError(path=str(path), remedy=f"there is no store; is this the data folder? If so, {_RECOVER}")
+    try:
+        conn = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={'ro' if readonly else 'rwc'}",
+            uri=True,
+            isolation_level=None,
+            timeout=_BUSY_TIMEOUT_S,
+        )
+    except sqlite3.Error as exc:
+        raise StoreError(path=str(path), detail=str(exc), remedy="check the folder and its permissions") from exc
+    try:
+        _prepare(conn, readonly=readonly)
+    except sqlite3.Error as exc:
+        conn.close()
+        raise StoreError(path=str(path), detail=str(exc), remedy=_RECOVER) from exc
+    return conn
+
+
+@contextmanager
+def transaction(conn: sqlite3.Connection) -> Iterator[None]:
+    """One write transaction that takes its lock at once. Raises StoreError when the store does not take it."""
+    try:
+        conn.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            conn.execute("ROLLBACK")
+            raise
+        conn.execute("COMMIT")
+    except sqlite3.Error as exc:
+        raise StoreError(detail=str(exc)) from exc
+
+
+def _prepare(conn: sqlite3.Connection, *, readonly: bool) -> None:
+    conn.execute("PRAGMA foreign_keys = ON")
+    if readonly:
+        conn.execute("PRAGMA query_only = ON")
+        conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        return
+    conn.execute("PRAGMA journal_mode = WAL")
+    conn.execute("PRAGMA synchronous = FULL")
+    schema = _schema.read_text(encoding="utf-8")
+    # The schema's own checksum is its version: an unchanged store is opened without taking the write lock.
+    version = zlib.crc32(schema.encode()) & 0x7FFF_FFFF
+    if conn.execute("PRAGMA user_version").fetchone()[0] != version:
+        conn.executescript(f"BEGIN IMMEDIATE;\n{schema}\nPRAGMA user_version = {version};\nCOMMIT;")
