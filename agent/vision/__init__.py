@@ -1,0 +1,1 @@
+"""Seeing: from pictures to motion, detections and tracks. Knows media time only."""
