@@ -1,0 +1,1 @@
+"""Streams and files: packets in, packets to disk, packets to pictures. `pts` in ticks never leaves this room."""

@@ -1,0 +1,93 @@
+"""Packets to pictures. One decoder per camera and run; a codec context never changes threads."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Final
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+
+from agent.errors import VideoError
+from agent.units import NS_PER_S
+
+# Media time travels through the codec as its time stamp.
+_TIME_BASE: Final = Fraction(1, NS_PER_S)
+# AVCOL_RANGE_MPEG of libavutil: luma 16 to 235. Unspecified (0) means the same for video.
+_FULL_RANGE: Final = 2
+# ITU-R BT.601 and BT.709 alike: 219 steps of luma from 16.
+_LIMITED_TO_FULL = np.clip((np.arange(256) - 16) * (255 / 219), 0, 255).round().astype(np.uint8)
+
+
+class Picture:
+    """One decoded frame; `media_ns` counts from the run's first PTS. Converted only when asked."""
+
+    __slots__ = ("_frame", "media_ns")
+
+    def __init__(self, frame: VideoFrame, media_ns: int) -> None:
+        self._frame = frame
+        self.media_ns = media_ns
+
+    @property
+    def width(self) -> int:
+        return int(self._frame.width)
+
+    @property
+    def height(self) -> int:
+        return int(self._frame.height)
+
+    def luma(self, width_px: int, height_px: int) -> npt.NDArray[np.uint8]:
+        """(height_px, width_px) uint8, full range, squeezed without keeping the aspect."""
+        frame = self._frame if self._frame.format.name.startswith(("yuv", "nv", "gray")) else None
+        if frame is None:
+            grey: npt.NDArray[np.uint8] = self._frame.to_ndarray(format="gray")
+            return cv2.resize(grey, (width_px, height_px), interpolation=cv2.INTER_AREA)
+        plane = frame.planes[0]
+        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+        small: npt.NDArray[np.uint8] = cv2.resize(rows, (width_px, height_px), interpolation=cv2.INTER_AREA)
+        is_full = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj")
+        return small if is_full else _LIMITED_TO_FULL[small]
+
+    def bgr(self) -> npt.NDArray[np.uint8]:
+        """(height, width, 3) uint8, a fresh copy."""
+        picture: npt.NDArray[np.uint8] = self._frame.to_ndarray(format="bgr24")
+        return picture
+
+
+class Decoder:
+    """Decodes on the thread that made it. `thread_type` NONE: eight cameras share four cores already, and frame threads
+    would hold pictures back."""
+
+    def __init__(self, codec: str, extradata: bytes) -> None:
+        context = av.CodecContext.create(codec, "r")
+        if not isinstance(context, VideoCodecContext):
+            raise VideoError(codec=codec, remedy="this is no video codec")
+        context.thread_type = "NONE"
+        if extradata:
+            context.extradata = extradata
+        self._context = context
+
+    def decode(self, data: bytes, media_ns: int) -> list[Picture]:
+        """Pictures that this access unit completes, in the order they are shown. Damaged data gives none."""
+        packet = av.Packet(data)
+        packet.pts = packet.dts = media_ns
+        packet.time_base = _TIME_BASE
+        try:
+            return [_picture(frame) for frame in self._context.decode(packet)]
+        except av.FFmpegError:
+            return []
+
+    def flush(self) -> list[Picture]:
+        """What the codec still held; afterwards it takes nothing more."""
+        try:
+            return [_picture(frame) for frame in self._context.decode(None)]
+        except av.FFmpegError:
+            return []
+
+
+def _picture(frame: VideoFrame) -> Picture:
+    return Picture(frame, int(frame.pts or 0))
