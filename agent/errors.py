@@ -16,7 +16,8 @@
     │   ├── DiskError           the disk refused: full, I/O error, read-only; `reason` is the gap it causes
     │   ├── RingMissing         the ring's marker is not there: its disk is not mounted
     │   ├── SegmentDamaged      a file that should be ours does not parse
-    │   └── ClipRefused         a clip that cannot be delivered, with its reason
+    │   ├── ClipRefused         a clip that cannot be delivered, with its reason
+    │   └── ClipDamaged         a delivered clip that does not verify
     ├── StoreError           SQLite or the ledger cannot be used
     ├── ModelError           a model is missing, has the wrong hash or does not fit its card
     ├── FrameShapeError      the picture changed its size under a model built for another
@@ -130,6 +131,10 @@ class SegmentDamaged(FootageError):
 
 class ClipRefused(FootageError):
     summary = "no clip can be delivered"
+
+
+class ClipDamaged(FootageError):
+    summary = "this clip does not verify"
 
 
 class StoreError(WaysideError):

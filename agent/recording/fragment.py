@@ -70,13 +70,15 @@ class Fragment:
 
 @dataclass(frozen=True, slots=True)
 class VideoPart:
-    """What a `moof` says of the video. Times in ticks; `first_offset` is the first sample's composition offset."""
+    """What a `moof` says of the video. Times in ticks; `first_offset` is the first sample's composition offset, and
+    `first_sample_at` where its bytes stand, counted from the moof."""
 
     decode_time: int
     duration: int
     frames: int
     starts_at_sync: bool
     first_offset: int
+    first_sample_at: int
     first_sample_bytes: int
 
 
@@ -142,20 +144,22 @@ def _parse_traf(data: bytes, traf: Box, movie: Movie, *, payload: tuple[int, int
     boxes = children(data, traf.body, traf.end)
     track, defaults = _track_and_defaults(data, require(boxes, b"tfhd"), movie)
     runs = [_parse_trun(data, trun, defaults) for trun in boxes if trun.kind == b"trun"]
-    at = payload[0]
+    first = _Run(None, 0, 0, 0, _NON_SYNC, 0, 0)
+    first_at = at = payload[0]
     for run in runs:
         start = at if run.data_offset is None else run.data_offset
         at = start + run.bytes
         if start < payload[0] or at > payload[1]:
             raise SegmentDamaged(reason="samples lie outside their media data", offset=traf.start)
-    filled = [run for run in runs if run.frames]
-    first = filled[0] if filled else _Run(None, 0, 0, 0, _NON_SYNC, 0, 0)
+        if run.frames and not first.frames:
+            first, first_at = run, start
     return track, VideoPart(
         decode_time=_decode_time(data, require(boxes, b"tfdt")),
         duration=sum(run.duration for run in runs),
         frames=sum(run.frames for run in runs),
         starts_at_sync=not first.first_flags & _NON_SYNC,
         first_offset=first.first_offset,
+        first_sample_at=first_at,
         first_sample_bytes=first.first_size,
     )
 

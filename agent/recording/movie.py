@@ -27,6 +27,8 @@ _CODECS = {
 _VISUAL_ENTRY_BYTES = 78
 _VISUAL_SIZE = struct.Struct(">HH")
 _VISUAL_SIZE_AT = 24
+_LENGTH_SIZE_AT = {b"avcC": 4, b"hvcC": 21}
+_U8 = struct.Struct(">B")
 _U32 = struct.Struct(">I")
 _FULL_AND_COUNT = struct.Struct(">II")
 _TREX = struct.Struct(">IIIIII")
@@ -55,12 +57,14 @@ class Movie:
 
     `codec_config` is equal exactly when two segments can share one `moov`: it holds each track's handler, time scale
     and coding parameters (the whole avcC or hvcC), and nothing that a muxer may vary (bit rates, times).
+    `nal_length_bytes` is how long the length before each NAL unit is; 0 for a coding without NAL units.
     """
 
     codec: str
     width: int
     height: int
     codec_config: bytes
+    nal_length_bytes: int
     video: Track
     tracks: tuple[Track, ...]
     comment: bytes | None
@@ -97,6 +101,7 @@ def parse_movie(data: bytes, moov: Box) -> Movie:
                 width=width,
                 height=height,
                 codec_config=b"".join(_config(data, each) for each in codings),
+                nal_length_bytes=_nal_length_bytes(data, coding.entry),
                 video=track,
                 tracks=tracks,
                 comment=_comment(data, boxes),
@@ -161,6 +166,14 @@ def _config(data: bytes, coding: _Coding) -> bytes:
     size = data[entry.body + _VISUAL_SIZE_AT : entry.body + _VISUAL_SIZE_AT + _VISUAL_SIZE.size]
     inner = children(data, entry.body + _VISUAL_ENTRY_BYTES, entry.end)
     return head + size + b"".join(data[each.start : each.end] for each in inner if each.kind != b"btrt")
+
+
+def _nal_length_bytes(data: bytes, entry: Box) -> int:
+    """lengthSizeMinusOne of avcC and hvcC (14496-15, 5.3.3.1 and 8.3.3.1)."""
+    for config in children(data, entry.body + _VISUAL_ENTRY_BYTES, entry.end):
+        if config.kind in _LENGTH_SIZE_AT:
+            return (unpack(_U8, data, config, _LENGTH_SIZE_AT[config.kind])[0] & 3) + 1
+    return 0
 
 
 def _comment(data: bytes, boxes: list[Box]) -> bytes | None:
