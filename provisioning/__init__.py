@@ -1,0 +1,1 @@
+"""The office's and the technician's side: it may import from `agent`; `agent` never imports from here."""
