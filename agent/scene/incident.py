@@ -22,7 +22,8 @@ _MAX_TRACKS = 64
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One incident as it stands. `box`, `label` and `score` are the main track's, the one that has fulfilled longest.
+    """One incident as it stands. `box` and `label` are the main track's: the one that opened it, and when that is gone
+    the one that has fulfilled longest. `score` is the best that a main track had.
 
     `end_ns` is None until it closes and is then when it was last fulfilled, not when that was noticed. `count` is how
     many tracks fulfil it now (when closed: did last).
@@ -114,8 +115,8 @@ class IncidentKeeper:
             if hit.track_id not in now.tracks and len(now.tracks) < _MAX_TRACKS:
                 now.tracks.append(hit.track_id)
                 now.has_joined = True
-        now.hit, now.count = hits[0], len(hits)
-        now.score = max(now.score, hits[0].score)
+        now.hit = next((hit for hit in hits if hit.track_id == now.hit.track_id), hits[0])
+        now.count, now.score = len(hits), max(now.score, now.hit.score)
         now.last_ns = max(now.last_ns, *(hit.last_ns for hit in hits))
         waited_ns = media_ns - now.told_ns
         if waited_ns < (UPDATE_EVERY_NS if now.has_joined else now.pause_ns):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent.scene.moment import Hit, Moment, Sighting
+from agent.scene.moment import SURE_SCORE, Hit, Moment, Sighting
 from agent.scene.zone import Point, contains
 from agent.units import NS_PER_S
 from agent.vision.geometry import Label
@@ -21,7 +21,7 @@ _FOUND_AGAIN_HEIGHTS = 1.0
 class Stay:
     """One object's stay in a zone. `inside_ns` counts only time between two looks that both found it inside.
 
-    `is_inside` tells of the last look.
+    `is_inside` tells of the last look; `best_score` is of the looks inside.
     """
 
     track_id: int
@@ -29,6 +29,7 @@ class Stay:
     since_ns: int
     last_inside_ns: int
     inside_ns: int = 0
+    best_score: float = 0.0
     is_inside: bool = True
 
 
@@ -55,11 +56,13 @@ class ZoneStays:
             del self._stays[track_id]
 
     def hits(self, media_ns: int, *, after_s: float) -> list[Hit]:
-        """Everyone who has been inside for `after_s` and has not left, the longest first."""
+        """Everyone who surely has been inside for `after_s` and has not left, the longest first."""
         fulfilled = [
             stay
             for stay in self._stays.values()
-            if stay.inside_ns >= after_s * NS_PER_S and media_ns - stay.last_inside_ns <= self._leave_ns
+            if stay.inside_ns >= after_s * NS_PER_S
+            and stay.best_score >= SURE_SCORE
+            and media_ns - stay.last_inside_ns <= self._leave_ns
         ]
         fulfilled.sort(key=lambda stay: (stay.since_ns, stay.track_id))
         return [
@@ -67,7 +70,7 @@ class ZoneStays:
                 track_id=stay.track_id,
                 label=stay.sighting.label,
                 box=stay.sighting.box,
-                score=stay.sighting.score,
+                score=stay.best_score,
                 since_ns=stay.since_ns,
                 last_ns=stay.last_inside_ns,
             )
@@ -88,7 +91,7 @@ class ZoneStays:
             if stay.is_inside:
                 stay.inside_ns += media_ns - stay.last_inside_ns
             stay.last_inside_ns = media_ns
-            stay.sighting = sighting
+            stay.sighting, stay.best_score = sighting, max(stay.best_score, sighting.score)
         stay.is_inside = is_inside
 
     def _is_over(self, stay: Stay, media_ns: int) -> bool:

@@ -85,6 +85,21 @@ def test_a_track_lost_on_the_line_and_found_beyond_it_is_counted() -> None:
     assert finding.data.speed_kmh is None
 
 
+def test_one_lorry_seen_as_two_boxes_is_counted_once_and_two_cars_abreast_twice() -> None:
+    def crossings(apart: float) -> int:
+        counter = CrossingCounter("north", ACROSS, aspect=1.0)
+        count = 0
+        for n in range(20):
+            foot_y = 0.3 + 0.03 * n
+            left = sighting(1, standing(0.4, foot_y, width=0.2), Label.TRUCK)
+            right = sighting(2, standing(0.4 + apart, foot_y - 0.03, width=0.2), Label.CAR)
+            count += len(counter.update(Moment(n * NS_PER_S // 5, [left, right])))
+        return count
+
+    assert crossings(apart=0.03) == 1
+    assert crossings(apart=0.2) == 2
+
+
 fractions = st.floats(0.05, 0.95)
 
 

@@ -170,3 +170,24 @@ def test_two_intruders_are_one_incident_that_names_both() -> None:
 def test_a_masked_part_of_the_picture_is_never_looked_at() -> None:
     masked = INTRUSION + "\n[[mask]]\npolygon = [[0.5, 0], [1, 0], [1, 1], [0.5, 1]]"
     assert findings(engine_of(masked), moments(5, lambda _s: [sighting(1, standing(0.75, 0.9))])) == []
+
+
+def test_a_track_that_goes_over_to_a_doubtful_box_of_a_waiting_car_has_not_stopped() -> None:
+    def look(s: float) -> list[Sighting]:
+        box = standing(min(0.7, 0.1 * s), 0.7, width=0.1, height=0.1)
+        return [Sighting(3, Label.CAR, box, 0.7 if s < 6.5 else 0.25)]
+
+    assert findings(engine_of(STOPPED), moments(30, look)) == []
+
+
+def test_a_waiting_car_whose_box_swells_with_what_passes_before_it_has_not_driven() -> None:
+    def look(s: float) -> list[Sighting]:
+        width = 0.1 if int(s) % 4 else 0.3
+        return [Sighting(3, Label.CAR, Box(0.6, 0.6, width, 0.1 + width / 2), 0.7)]
+
+    assert findings(engine_of(STOPPED), moments(60, look)) == []
+
+
+def test_nobody_is_an_intruder_on_doubtful_boxes_alone() -> None:
+    found = findings(engine_of(INTRUSION), moments(10, lambda _s: [Sighting(1, Label.PERSON, standing(0.7, 0.9), 0.3)]))
+    assert found == []

@@ -1,0 +1,176 @@
+"""`wayside analyse`: what the agent would have seen in a video, faster than it was filmed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from agent.cli.faults import explained
+from agent.config import VisionConfig
+from agent.contract import events
+from agent.contract.envelope import ANALYSE_SOURCE, camera_subject, make_envelope
+from agent.contract.events import EventData, SummaryData
+from agent.contract.wire import encode
+from agent.errors import ConfigError
+from agent.identity import uuid7
+from agent.units import NS_PER_S
+
+if TYPE_CHECKING:
+    from agent.processes.sight import Sight
+    from agent.processes.video import VideoFile
+    from agent.scene.grammar import Scene
+
+# `subject` needs a camera's id; a video without a scene has none.
+_NO_CAMERA = "video"
+
+
+class AnalyseSummary(SummaryData, frozen=True, kw_only=True, omit_defaults=True):
+    """The summary of `analyse`. `problem` says why it is not about the whole video; empty when it is."""
+
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sink:
+    """Where lines go. Two runs over one file give the same lines but for the summary's times: ids come from the file's
+    name and a count, `time` is media time on the first of January 1970."""
+
+    stream: TextIO
+    subject: str
+    new_id: Callable[[], str]
+
+    def write(self, event_type: str, data: EventData, media_ns: int) -> None:
+        envelope = make_envelope(
+            event_type,
+            data,
+            id=self.new_id(),
+            source=ANALYSE_SOURCE,
+            subject=self.subject,
+            wall_ns=media_ns,
+            stamp=None,
+        )
+        self.stream.write(encode(envelope).decode() + "\n")
+
+
+@explained
+def analyse(
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="the video file", show_default=False)],
+    scene: Annotated[Path | None, typer.Option("--scene", help="zones, lines and rules (TOML)")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="write the events here instead of printing them")] = None,
+    tracks: Annotated[bool, typer.Option("--tracks", help="also print every track with its points")] = False,
+    rate: Annotated[float, typer.Option("--rate", help="analysed frames a second", min=0.1, max=60)] = 5.0,
+    models: Annotated[str, typer.Option("--models", help="the folder of the models")] = "",
+) -> None:
+    """See VIDEO as the agent would, and print one CloudEvent a line, the last one a summary.
+
+    Exit code 1 when the video could not be read to its end; what was readable is printed all the same.
+    """
+    from agent.processes.sight import Sight
+    from agent.processes.video import VideoFile
+
+    meaning = _read_scene(scene)
+    with VideoFile(video) as source, _open_out(out) as stream:
+        sink = _Sink(
+            stream, camera_subject((meaning.camera if meaning else "") or _NO_CAMERA), _id_maker(video.name, "event")
+        )
+        sight = Sight(VisionConfig(models_dir=models, rate_fps=rate))
+        summary = _run(source, sight, meaning, sink, keeps_tracks=tracks)
+        sink.write(events.SUMMARY, summary, round(source.seconds * NS_PER_S))
+    _report(summary, video, out)
+    if summary.problem:
+        raise typer.Exit(1)
+
+
+def _run(source: VideoFile, sight: Sight, scene: Scene | None, sink: _Sink, *, keeps_tracks: bool) -> AnalyseSummary:
+    """Feed every picture to an observer, print what it finds, and count."""
+    from agent.processes.observe import Observer, ObserverSettings
+
+    began_wall_s, began_cpu_s = time.perf_counter(), time.process_time()
+    pipeline = sight.pipeline()
+    new_id = _id_maker(source.path.name, "incident")
+    observer = Observer(pipeline, scene, ObserverSettings(sight.detector.name, new_id, keeps_tracks=keeps_tracks))
+    last_ns = 0
+    for picture in source.pictures():
+        observation = observer.feed(picture)
+        last_ns = picture.media_ns
+        for finding in observation.findings if observation else ():
+            sink.write(finding.type, finding.data, last_ns)
+    for finding in observer.finish():
+        sink.write(finding.type, finding.data, last_ns)
+    return AnalyseSummary(
+        frames=max(source.promised_frames, source.frames),
+        video_s=round(source.seconds, 3),
+        wall_s=round(time.perf_counter() - began_wall_s, 3),
+        cpu_s=round(time.process_time() - began_cpu_s, 3),
+        frames_decoded=source.decoded,
+        frames_analysed=pipeline.counters.analysed,
+        inferences=pipeline.counters.inferences,
+        model=sight.detector.id,
+        model_sha256=sight.detector.sha256,
+        provider=sight.detector.provider,
+        motion_model=sight.motion.id,
+        motion_model_sha256=sight.motion.sha256,
+        problem=source.problem,
+    )
+
+
+def _read_scene(path: Path | None) -> Scene | None:
+    """Raises ConfigError when the file cannot be read or is wrong; says on stderr what of it is not watched for yet."""
+    if path is None:
+        return None
+    from agent.scene.file import decode_scene, unsupported
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(file=str(path), remedy=f"the scene cannot be read ({exc}); give the right --scene") from exc
+    scene = decode_scene(text, name=str(path))
+    for missing in unsupported(scene):
+        typer.echo(f"{path}: {missing} is accepted and not watched for in this version", err=True)
+    return scene
+
+
+@contextlib.contextmanager
+def _open_out(path: Path | None) -> Iterator[TextIO]:
+    if path is None:
+        yield sys.stdout
+        return
+    try:
+        stream = path.open("w", encoding="utf-8")
+    except OSError as exc:
+        raise ConfigError(file=str(path), remedy=f"it cannot be written ({exc.strerror}); give another --out") from exc
+    with stream:
+        yield stream
+
+
+def _id_maker(name: str, what: str) -> Callable[[], str]:
+    """UUIDv7 that are the same for the same file name: their time is a count, their rest a hash."""
+    count = 0
+
+    def new_id() -> str:
+        nonlocal count
+        count += 1
+        return uuid7(count, hashlib.sha256(f"{name}\0{what}\0{count}".encode()).digest()[:10])
+
+    return new_id
+
+
+def _report(summary: AnalyseSummary, video: Path, out: Path | None) -> None:
+    """For people, on stderr, so that stdout is events only."""
+    if summary.problem:
+        typer.echo(f"{video}: {summary.problem}", err=True)
+    if out is not None:
+        speed = summary.video_s / summary.wall_s if summary.wall_s else 0.0
+        typer.echo(
+            f"{video}: {summary.video_s:.1f} s seen in {summary.wall_s:.1f} s ({speed:.1f} times real time), "
+            f"{summary.inferences} inferences; events in {out}",
+            err=True,
+        )
