@@ -7,14 +7,14 @@ runs and gaps. A gap is a jump of the decode time, so that nothing is silently s
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Protocol
 
 from agent.recording.movie import Movie
 from agent.recording.segment import Fragment, SegmentName, SegmentScan
-from agent.units import NS_PER_MS, WallSpan, subtract, union
+from agent.units import NS_PER_MS, NS_PER_S, WallSpan, subtract, union
 
 UNEXPLAINED = "cause_unknown"
 # Rounding between NTP, 90 kHz ticks and ns moves a border by microseconds; a hole below this is no missing picture.
@@ -126,15 +126,15 @@ def plan_clip(
     gaps with the reason of `explained`, or `cause_unknown`.
     """
     ordered = sorted(segments, key=lambda segment: segment.name)
-    cuts = [cut for segment in ordered if (cut := _cut_segment(segment, asked)) is not None]
-    joined = [_meet(cut, following) for cut, following in zip(cuts, [*cuts[1:], None], strict=True)]
+    met = [_meet(segment, following) for segment, following in pairwise(ordered)] + ordered[-1:]
+    cuts = [cut for segment in met if (cut := _cut_segment(segment, asked)) is not None]
     groups: list[list[_Cut]] = []
-    for cut in joined:
+    for cut in cuts:
         if groups and _continues(groups[-1][-1], cut):
             groups[-1].append(cut)
         else:
             groups.append([cut])
-    delivered = union(cut.piece.span for cut in joined)
+    delivered = union(cut.piece.span for cut in cuts)
     return ClipPlan(
         camera=camera,
         asked=asked,
@@ -142,6 +142,21 @@ def plan_clip(
         files=tuple(_file(group) for group in groups),
         gaps=tuple(_explain(asked, delivered, explained)),
     )
+
+
+def _meet(segment: RecordedSegment, following: RecordedSegment) -> RecordedSegment:
+    """End a segment where the next of its run begins: no packet was lost between them, whatever the last frame's
+    guessed duration says. Its ticks stay, so the clip's time line tells a longer wait as a pause."""
+    span, next_span = segment.scan.span, following.scan.span
+    if span is None or next_span is None or not _is_next_segment(segment.name, following.name):
+        return segment
+    fragments = list(segment.scan.fragments)
+    last = max(index for index, fragment in enumerate(fragments) if fragment.frames)
+    duration_ns = next_span.start_ns - fragments[last].start_wall_ns
+    if duration_ns <= 0:
+        return segment
+    fragments[last] = replace(fragments[last], duration_ns=duration_ns)
+    return RecordedSegment(segment.name, replace(segment.scan, fragments=tuple(fragments)))
 
 
 def _cut_segment(segment: RecordedSegment, asked: WallSpan) -> _Cut | None:
@@ -164,19 +179,6 @@ def _cut_segment(segment: RecordedSegment, asked: WallSpan) -> _Cut | None:
     return _Cut(segment, Piece(segment.name.path(), chosen, span))
 
 
-def _meet(cut: _Cut, following: _Cut | None) -> _Cut:
-    """End a segment where the next of its run begins: no packet was lost between them, whatever the last frame's
-    guessed duration says."""
-    if following is None or not _is_next_segment(cut.segment.name, following.segment.name):
-        return cut
-    ends_with_segment = cut.piece.fragments[-1] == cut.segment.scan.fragments[-1]
-    starts_with_segment = following.piece.fragments[0] == following.segment.scan.fragments[0]
-    if not ends_with_segment or not starts_with_segment or following.piece.span.start_ns <= cut.piece.span.start_ns:
-        return cut
-    span = WallSpan(cut.piece.span.start_ns, following.piece.span.start_ns)
-    return _Cut(cut.segment, Piece(cut.piece.path, cut.piece.fragments, span))
-
-
 def _is_next_segment(name: SegmentName, following: SegmentName) -> bool:
     return (name.boot, name.run, name.n + 1) == (following.boot, following.run, following.n)
 
@@ -184,7 +186,7 @@ def _is_next_segment(name: SegmentName, following: SegmentName) -> bool:
 def _continues(before: _Cut, after: _Cut) -> bool:
     if before.segment.scan.movie.codec_config != after.segment.scan.movie.codec_config:
         return False
-    last = before.piece.fragments[-1]
+    last = _last_shown(before.piece)
     # The duration of a run's last frame is a guess, so an overlap shorter than one frame is none.
     slack_ns = last.duration_ns // max(last.frames, 1)
     return after.piece.span.start_ns >= before.piece.span.end_ns - slack_ns
@@ -198,17 +200,27 @@ def _file(group: Sequence[_Cut]) -> ClipFile:
         movie=scan.movie,
         pieces=pieces,
         span=WallSpan(pieces[0].span.start_ns, pieces[-1].span.end_ns),
-        pauses=tuple(_pauses(pieces)),
+        pauses=tuple(_pauses(pieces, scan.timescale)),
         delay=scan.delay,
     )
 
 
-def _pauses(pieces: Sequence[Piece]) -> Iterable[WallSpan]:
-    """Where the decode time will jump. A piece's own fragments meet: that is how their durations are read."""
-    for before, after in pairwise(pieces):
-        end_ns = before.fragments[-1].end_wall_ns
-        if after.span.start_ns - end_ns > PAUSE_NS:
-            yield WallSpan(end_ns, after.span.start_ns)
+def _pauses(pieces: Sequence[Piece], timescale: int) -> Iterable[WallSpan]:
+    """Where the decode time will jump, and a wait for the run's next frame that the asked end fell into.
+
+    A piece's own fragments meet: that is how their durations are read.
+    """
+    resumes = [*(piece.span.start_ns for piece in pieces[1:]), pieces[-1].span.end_ns]
+    for piece, resume_ns in zip(pieces, resumes, strict=True):
+        last = _last_shown(piece)
+        end_ns = last.start_wall_ns + last.duration * NS_PER_S // timescale
+        if resume_ns - end_ns > PAUSE_NS:
+            yield WallSpan(end_ns, resume_ns)
+
+
+def _last_shown(piece: Piece) -> Fragment:
+    """The last fragment with pictures; a piece begins with one."""
+    return [fragment for fragment in piece.fragments if fragment.frames][-1]
 
 
 def _without_rounding(spans: Sequence[WallSpan]) -> tuple[WallSpan, ...]:
