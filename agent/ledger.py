@@ -90,6 +90,7 @@ class Ledger:
     """
 
     def __init__(self, data_dir: Path, clock: Clock, *, boot: int) -> None:
+        self.data_dir = data_dir
         self._folder = data_dir / "ledger"
         self._clock = clock
         self._boot = boot

@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS ledger_state (
 CREATE TABLE IF NOT EXISTS mark (              -- a process began or ended
     seq     INTEGER PRIMARY KEY,               -- of the ledger's record
     kind    TEXT    NOT NULL,                  -- agent_started, agent_stopped, process_started, process_stopped
+    process TEXT    NOT NULL,                  -- camera or vision; empty for the agent itself
     camera  TEXT    NOT NULL,                  -- empty for the agent and for vision
     boot    INTEGER NOT NULL,
     wall_ns INTEGER NOT NULL,

@@ -1,0 +1,157 @@
+"""Holds: footage that outlives the ring. Incident holds are made by the node itself and bounded; a person's are not.
+
+The `hold` table is filled from the ledger alone (agent.recording.evidence); a hold that is not in it is no hold.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.recording.records import HoldKind, HoldMade
+from agent.units import DAY_S, NS_PER_S, WallSpan
+
+# Footage design, retention: incident holds last 30 days and take at most 30 % of the ring.
+INCIDENT_HOLD_NS = 30 * DAY_S * NS_PER_S
+INCIDENT_HOLD_RATIO = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    hold_id: str
+    kind: HoldKind
+    camera: str
+    span: WallSpan
+    made_wall_ns: int
+    expires_wall_ns: int
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSegment:
+    """A segment that one hold keeps; several holds may keep the same."""
+
+    hold_id: str
+    path: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lapse:
+    """A hold to release, and the `cause` to write down: `expired` or `quota`."""
+
+    hold: Hold
+    cause: str
+
+
+def incident_hold(incident_id: str, camera: str, span: WallSpan, made_wall_ns: int) -> HoldMade:
+    """The fact to note when an incident opens or grows; the same incident's hold replaces its former span."""
+    return HoldMade(
+        hold_id=incident_id,
+        kind=HoldKind.INCIDENT,
+        camera=camera,
+        start_wall_ns=span.start_ns,
+        end_wall_ns=span.end_ns,
+        made_wall_ns=made_wall_ns,
+        expires_wall_ns=made_wall_ns + INCIDENT_HOLD_NS,
+        reference=incident_id,
+    )
+
+
+def plan_lapses(
+    holds: Iterable[Hold],
+    held: Iterable[HeldSegment],
+    *,
+    quota_bytes: int,
+    now_wall_ns: int,
+    is_clock_trusted: bool,
+) -> tuple[Lapse, ...]:
+    """Which incident holds end now: those past their time, then the oldest until the rest fits the quota. Pure.
+
+    Nothing expires while the clock is unsure. Staff holds never lapse here.
+    """
+    incident = sorted((h for h in holds if h.kind is HoldKind.INCIDENT), key=lambda h: (h.made_wall_ns, h.hold_id))
+    lapses = [
+        Lapse(hold, "expired") for hold in incident if is_clock_trusted and 0 < hold.expires_wall_ns <= now_wall_ns
+    ]
+    expired = {lapse.hold.hold_id for lapse in lapses}
+    remaining = [hold for hold in incident if hold.hold_id not in expired]
+    by_hold: dict[str, list[HeldSegment]] = {hold.hold_id: [] for hold in remaining}
+    keepers: dict[str, int] = {}
+    total_bytes = 0
+    for segment in held:
+        if segment.hold_id in by_hold:
+            by_hold[segment.hold_id].append(segment)
+            total_bytes += 0 if segment.path in keepers else segment.bytes
+            keepers[segment.path] = keepers.get(segment.path, 0) + 1
+    for hold in remaining:
+        if total_bytes <= quota_bytes:
+            break
+        total_bytes -= _freed_bytes(by_hold[hold.hold_id], keepers)
+        lapses.append(Lapse(hold, "quota"))
+    return tuple(lapses)
+
+
+def _freed_bytes(segments: Sequence[HeldSegment], keepers: dict[str, int]) -> int:
+    freed = 0
+    for segment in segments:
+        keepers[segment.path] -= 1
+        freed += segment.bytes if keepers[segment.path] == 0 else 0
+    return freed
+
+
+def keep(conn: sqlite3.Connection, record: HoldMade) -> None:
+    """Apply a ledger record. The hold of the same id is replaced: an incident's span grows until it closes."""
+    conn.execute(
+        "INSERT OR REPLACE INTO hold (hold_id, kind, camera, start_wall_ns, end_wall_ns, made_wall_ns, expires_wall_ns,"
+        " reference) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            record.hold_id,
+            record.kind.value,
+            record.camera,
+            record.start_wall_ns,
+            record.end_wall_ns,
+            record.made_wall_ns,
+            record.expires_wall_ns,
+            record.reference,
+        ),
+    )
+
+
+def drop(conn: sqlite3.Connection, hold_id: str) -> None:
+    """Apply a ledger record: this hold is over."""
+    conn.execute("DELETE FROM hold WHERE hold_id = ?", (hold_id,))
+
+
+def all_holds(conn: sqlite3.Connection) -> list[Hold]:
+    """Every hold in force, oldest first."""
+    rows = conn.execute(
+        "SELECT hold_id, kind, camera, start_wall_ns, end_wall_ns, made_wall_ns, expires_wall_ns, reference FROM hold"
+        " ORDER BY made_wall_ns, hold_id"
+    )
+    return [
+        Hold(hold_id, HoldKind(kind), camera, WallSpan(start, end), made, expires, reference)
+        for hold_id, kind, camera, start, end, made, expires, reference in rows
+    ]
+
+
+def held_spans(holds: Iterable[Hold]) -> Mapping[str, tuple[WallSpan, ...]]:
+    """The held time of each camera that has any, in order."""
+    spans: dict[str, list[WallSpan]] = {}
+    for hold in holds:
+        spans.setdefault(hold.camera, []).append(hold.span)
+    return {camera: tuple(sorted(each)) for camera, each in spans.items()}
+
+
+def held_segments(conn: sqlite3.Connection, kind: HoldKind) -> list[HeldSegment]:
+    """The finished segments that holds of this kind keep, a row for each pair of hold and segment."""
+    rows = conn.execute(
+        "SELECT hold.hold_id, segment.path, segment.bytes FROM hold JOIN segment ON segment.camera = hold.camera"
+        " AND segment.start_wall_ns < hold.end_wall_ns AND segment.end_wall_ns > hold.start_wall_ns"
+        " AND segment.start_wall_ns > hold.start_wall_ns - 1 -"
+        " ifnull((SELECT max(duration_ns) FROM segment AS longest WHERE longest.camera = hold.camera), 0)"
+        " AND segment.state IN ('closed', 'damaged') WHERE hold.kind = ?",
+        (kind.value,),
+    )
+    return [HeldSegment(*row) for row in rows]

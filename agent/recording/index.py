@@ -1,0 +1,228 @@
+# ruff: noqa: S608 - constant fragments are joined; values are always bound
+"""The `segment` table: which files the ring holds. The files are the truth; this only finds them quickly.
+
+A camera process holds an exclusive flock(2) on the segment it is writing, from its creation until after its close. So a
+file whose lock is taken is live; nobody else truncates, deletes or closes it, whatever the table says.
+Functions run on the thread that owns the connection; writes belong to the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from agent.errors import SegmentDamaged
+from agent.notices import SegmentClosed, SegmentOpened
+from agent.recording.naming import SegmentName
+from agent.units import WallSpan
+
+__all__ = [
+    "CameraUsage",
+    "SegmentRow",
+    "SegmentState",
+    "add",
+    "cameras",
+    "closed",
+    "forget",
+    "in_state",
+    "mark_garbage",
+    "neighbours",
+    "oldest_first",
+    "opened",
+    "segments",
+    "usage",
+]
+
+
+class SegmentState(StrEnum):
+    """OPEN is being written, or was until its process died. DAMAGED does not parse and takes space until retention
+    takes it. GARBAGE is being deleted and is no footage any more."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    DAMAGED = "damaged"
+    GARBAGE = "garbage"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRow:
+    """`path` is relative to data_dir. Of an OPEN segment end, frames and bytes are unknown (its start, 0, 0)."""
+
+    path: str
+    camera: str
+    boot: int
+    run: int
+    n: int
+    start_wall_ns: int
+    end_wall_ns: int
+    frames: int
+    bytes: int
+    state: SegmentState
+
+    @property
+    def is_open(self) -> bool:
+        return self.state is SegmentState.OPEN
+
+    @property
+    def span(self) -> WallSpan:
+        return WallSpan(self.start_wall_ns, self.end_wall_ns)
+
+    @property
+    def name(self) -> SegmentName:
+        name = SegmentName.parse(self.path)
+        if name is None:
+            raise SegmentDamaged(path=self.path, reason="the index holds a name that is none")
+        return name
+
+
+@dataclass(frozen=True, slots=True)
+class CameraUsage:
+    """What one camera takes of the ring. Open segments count with the bytes of their last look, mostly 0."""
+
+    camera: str
+    segments: int
+    bytes: int
+    first_wall_ns: int
+    last_wall_ns: int
+
+
+_COLUMNS = "path, camera, boot, run, n, start_wall_ns, end_wall_ns, frames, bytes, state"
+_FOOTAGE = "state IN ('open', 'closed')"
+
+
+def opened(conn: sqlite3.Connection, notice: SegmentOpened) -> None:
+    """A camera created a segment. A notice that comes late, after the segment's close, changes nothing.
+
+    Raises SegmentDamaged when the path is not the one these facts give: a camera is not believed outside its folder.
+    """
+    check_path(notice)
+    conn.execute(
+        f"INSERT INTO segment ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 'open') ON CONFLICT (path) DO NOTHING",
+        (notice.path, notice.camera, notice.boot, notice.run, notice.n, notice.start_wall_ns, notice.start_wall_ns),
+    )
+
+
+def closed(conn: sqlite3.Connection, notice: SegmentClosed) -> None:
+    """A camera closed a segment. Raises SegmentDamaged as `opened` does, and for an end before the start."""
+    check_path(notice)
+    if notice.end_wall_ns < notice.start_wall_ns or notice.frames < 0 or notice.bytes < 0:
+        raise SegmentDamaged(path=notice.path, reason="a segment cannot end before it starts")
+    row = SegmentRow(
+        path=notice.path,
+        camera=notice.camera,
+        boot=notice.boot,
+        run=notice.run,
+        n=notice.n,
+        start_wall_ns=notice.start_wall_ns,
+        end_wall_ns=notice.end_wall_ns,
+        frames=notice.frames,
+        bytes=notice.bytes,
+        state=SegmentState.CLOSED,
+    )
+    add(conn, [row])
+
+
+def check_path(notice: SegmentOpened | SegmentClosed) -> SegmentName:
+    """The name in a notice's path. Raises SegmentDamaged when it does not agree with the notice."""
+    name = SegmentName.parse(notice.path)
+    if name is None or (name.camera, name.boot, name.run, name.n) != (
+        notice.camera,
+        notice.boot,
+        notice.run,
+        notice.n,
+    ):
+        raise SegmentDamaged(path=notice.path, camera=notice.camera, reason="not a path of this camera's folder")
+    return name
+
+
+def add(conn: sqlite3.Connection, rows: Iterable[SegmentRow]) -> None:
+    """Insert or replace rows; one that is being deleted stays so."""
+    conn.executemany(
+        f"INSERT INTO segment ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET"
+        " start_wall_ns = excluded.start_wall_ns, end_wall_ns = excluded.end_wall_ns, frames = excluded.frames,"
+        " bytes = excluded.bytes, state = excluded.state WHERE state != 'garbage'",
+        (
+            (r.path, r.camera, r.boot, r.run, r.n, r.start_wall_ns, r.end_wall_ns, r.frames, r.bytes, r.state.value)
+            for r in rows
+        ),
+    )
+
+
+def segments(conn: sqlite3.Connection, camera: str, span: WallSpan) -> list[SegmentRow]:
+    """Footage of `camera` that may touch `span`, in order of recording (boot, run, n), whatever the clock did.
+
+    An open segment that began before the span's end is always among them: only its file knows its end.
+    """
+    rows = conn.execute(
+        f"SELECT {_COLUMNS} FROM segment WHERE camera = ?1 AND start_wall_ns < ?3"
+        " AND start_wall_ns > ?2 - ifnull((SELECT max(duration_ns) FROM segment WHERE camera = ?1), 0) - 1"
+        " AND end_wall_ns > ?2 AND state = 'closed'"
+        f" UNION SELECT {_COLUMNS} FROM segment WHERE state = 'open' AND camera = ?1 AND start_wall_ns < ?3"
+        " ORDER BY boot, run, n",
+        (camera, span.start_ns, span.end_ns),
+    )
+    return [_row(row) for row in rows]
+
+
+def neighbours(conn: sqlite3.Connection, camera: str, span: WallSpan) -> list[SegmentRow]:
+    """The last footage that began before the span and the first that began at or after its end; each may be absent."""
+    rows: list[SegmentRow] = []
+    for where, order, at_ns in (("<", "DESC", span.start_ns), (">=", "ASC", span.end_ns)):
+        found = conn.execute(
+            f"SELECT {_COLUMNS} FROM segment WHERE camera = ? AND start_wall_ns {where} ? AND {_FOOTAGE}"
+            f" ORDER BY start_wall_ns {order} LIMIT 1",
+            (camera, at_ns),
+        ).fetchone()
+        if found is not None:
+            rows.append(_row(found))
+    return rows
+
+
+def in_state(conn: sqlite3.Connection, state: SegmentState) -> list[SegmentRow]:
+    """All rows of one of the rare states, in order of recording."""
+    rows = conn.execute(f"SELECT {_COLUMNS} FROM segment WHERE state = '{state.value}' ORDER BY camera, boot, run, n")
+    return [_row(row) for row in rows]
+
+
+def oldest_first(conn: sqlite3.Connection, camera: str) -> Iterator[SegmentRow]:
+    """What retention may take of one camera, oldest first, read as it is consumed: open segments are not among it."""
+    rows = conn.execute(
+        f"SELECT {_COLUMNS} FROM segment WHERE camera = ? AND state IN ('closed', 'damaged') ORDER BY start_wall_ns",
+        (camera,),
+    )
+    return map(_row, rows)
+
+
+def usage(conn: sqlite3.Connection) -> list[CameraUsage]:
+    """One row a camera that has anything on disk, by name."""
+    rows = conn.execute(
+        "SELECT camera, count(*), sum(bytes), min(start_wall_ns), max(end_wall_ns) FROM segment"
+        " WHERE state != 'garbage' GROUP BY camera ORDER BY camera"
+    )
+    return [CameraUsage(*row) for row in rows]
+
+
+def cameras(conn: sqlite3.Connection) -> list[str]:
+    """Every camera that has footage, by name; steps from name to name instead of reading all rows."""
+    rows = conn.execute(
+        "WITH RECURSIVE seen(camera) AS (SELECT min(camera) FROM segment UNION ALL"
+        " SELECT (SELECT min(camera) FROM segment WHERE camera > seen.camera) FROM seen WHERE seen.camera IS NOT NULL)"
+        " SELECT camera FROM seen WHERE camera IS NOT NULL"
+    )
+    return [str(row[0]) for row in rows]
+
+
+def mark_garbage(conn: sqlite3.Connection, paths: Iterable[str]) -> None:
+    """First step of a deletion: from this commit on these files are no footage, and a restart goes on deleting."""
+    conn.executemany("UPDATE segment SET state = 'garbage' WHERE path = ?", ((path,) for path in paths))
+
+
+def forget(conn: sqlite3.Connection, paths: Iterable[str]) -> None:
+    """Last step of a deletion: the files are gone from the disk."""
+    conn.executemany("DELETE FROM segment WHERE path = ?", ((path,) for path in paths))
+
+
+def _row(row: tuple[str, str, int, int, int, int, int, int, int, str]) -> SegmentRow:
+    return SegmentRow(*row[:-1], SegmentState(row[-1]))
