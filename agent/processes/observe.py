@@ -70,6 +70,11 @@ class Observer:
         return len(self._track_ids)
 
     @property
+    def inferences(self) -> int:
+        """How often the detector ran since the run began."""
+        return self._pipeline.counters.inferences
+
+    @property
     def next_track_id(self) -> int:
         """Where the ids of the next run go on."""
         return max(self._track_ids, default=self._settings.first_track_id - 1) + 1

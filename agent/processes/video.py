@@ -78,10 +78,8 @@ class VideoFile:
         while True:
             try:
                 packet = next(demuxed, None)
-            except (av.error.FFmpegError, EOFError) as exc:
-                self.problem = (
-                    f"it cannot be read beyond {self._last_s:.1f} s ({exc.strerror or exc}); the rest is lost"
-                )
+            except av.error.FFmpegError as exc:
+                self.problem = f"it cannot be read beyond {self._last_s:.1f} s ({exc.strerror}); the rest is lost"
                 yield None
                 return
             if packet is None:
