@@ -80,7 +80,7 @@ def encode(settings: Settings) -> Film:
             frame.pts = number
             out.mux(stream.encode(frame.reformat(format="yuv420p")))
         out.mux(stream.encode(None))
-    with av.open(io.BytesIO(kept.getvalue()), options={"ignore_editlist": "1"}) as film:
+    with av.open(io.BytesIO(kept.getvalue()), "r", options={"ignore_editlist": "1"}) as film:
         assert film.streams.video[0].time_base == Fraction(1, TICKS)
         coded = [
             Coded(bytes(packet), packet.pts or 0, packet.dts or 0, packet.is_keyframe)
