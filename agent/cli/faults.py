@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 
 import typer
 
-from agent.errors import UsageError, WaysideError
+from agent.errors import ConfigError, UsageError, WaysideError
 
 # Product: 0 done, 1 the check or the work failed, 2 wrong usage, 3 partial.
 EXIT_FAILED = 1
@@ -35,4 +35,4 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def exit_code(error: WaysideError) -> int:
-    return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
+    return EXIT_USAGE if isinstance(error, UsageError | ConfigError) else EXIT_FAILED

@@ -1,0 +1,19 @@
+"""All commands in one application."""
+
+from __future__ import annotations
+
+import typer
+
+from agent.cli import run
+
+app = typer.Typer(
+    name="wayside",
+    help="The agent in the box on the pole: records cameras, sees with ONNX models, tells a centre over MQTT.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(run.run)
+app.command()(run.camera)
+app.command()(run.vision)
+app.command()(run.node)

@@ -1,0 +1,167 @@
+"""Writes one segment: fragmented MP4 that survives a power cut, with wall time in every fragment.
+
+Each option below was seen to matter with PyAV 18 (docs/decisions/0004).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import av
+
+from agent.media.packet import Codec
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+# One write a fragment: a second of 8 Mbit/s fits.
+_BUFFER_BYTES: Final = 1 << 20
+_US_PER_S: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSettings:
+    """`epoch_ticks`: wall time of the run's media time 0, in ticks of the stream, since 1970. `comment` lands in the
+    `moov` and lets the file stand alone."""
+
+    path: Path
+    codec: Codec
+    epoch_ticks: int
+    durability_s: float
+    comment: str
+
+
+class _SegmentFile:
+    """The file under the muxer: loops on short writes, and keeps the first failure, which PyAV would tell only once."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self.descriptor = os.open(path, flags, 0o640)
+        # Whoever repairs files of dead processes asks for this lock first (agent.recording.index).
+        fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.size_bytes = 0
+        self.failure: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        if self.failure is not None:
+            # The muxer must be able to close; what it still says is cut off afterwards.
+            return len(data)
+        rest = memoryview(data)
+        try:
+            while rest:
+                count = os.write(self.descriptor, rest)
+                self.size_bytes += count
+                rest = rest[count:]
+        except OSError as exc:
+            self.failure = exc
+        return len(data)
+
+    def sync(self) -> None:
+        os.fdatasync(self.descriptor)
+
+    def truncate(self, size_bytes: int) -> None:
+        os.ftruncate(self.descriptor, size_bytes)
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+
+class SegmentWriter:
+    """One open segment, owned by the recorder's thread. Raises OSError from `write` and `close`, as the disk gave it.
+
+    After a failure call `abandon`, which keeps what is whole.
+    """
+
+    def __init__(self, settings: SegmentSettings, template: VideoStream) -> None:
+        self.path = settings.path
+        self._epoch_ticks = settings.epoch_ticks
+        self._file = _SegmentFile(settings.path)
+        self._synced_bytes = 0
+        self.frames = 0
+        self.write_s = 0.0
+        try:
+            self._container = av.open(self._file, "w", format="mp4", options=_options(settings), buffer_size=_BUFFER_BYTES)
+            self._container.metadata["comment"] = settings.comment
+            self._stream = self._container.add_stream_from_template(template)
+            if settings.codec is Codec.HEVC:
+                self._stream.codec_context.codec_tag = "hvc1"
+            self._stream.time_base = template.time_base
+        except BaseException:
+            self._file.close()
+            raise
+
+    @property
+    def size_bytes(self) -> int:
+        return self._file.size_bytes
+
+    def write(self, packet: Packet) -> bool:
+        """Add one packet, whose stamps count from the run's first PTS; True when it completed a fragment, which is then on
+        disk. `write_s` afterwards holds how long the disk took."""
+        packet.pts += self._epoch_ticks
+        packet.dts += self._epoch_ticks
+        packet.stream = self._stream
+        self._container.mux_one(packet)
+        self.frames += 1
+        self._check()
+        if self._file.size_bytes == self._synced_bytes:
+            return False
+        started_s = time.perf_counter()
+        self._file.sync()
+        self.write_s = time.perf_counter() - started_s
+        self._synced_bytes = self._file.size_bytes
+        return True
+
+    def close(self) -> None:
+        """Write the last fragment; the file and its folder are on disk when this returns."""
+        self._container.close()
+        self._check()
+        os.fsync(self._file.descriptor)
+        self._file.close()
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def abandon(self, keep_bytes: int) -> None:
+        """End a segment whose disk failed: cut the file to its last whole fragment, as far as the disk still allows."""
+        self._file.failure = self._file.failure or OSError("abandoned")
+        try:
+            self._container.close()
+            self._file.truncate(keep_bytes)
+            self._file.sync()
+        except (OSError, av.FFmpegError):
+            # The disk that failed fails again; recovery cuts the file when it is back.
+            return
+        finally:
+            self._file.close()
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """What is in the file by now; for finding its last whole fragment."""
+        return os.pread(self._file.descriptor, size, offset)
+
+    def _check(self) -> None:
+        if self._file.failure is not None:
+            raise self._file.failure
+
+
+def _options(settings: SegmentSettings) -> dict[str, str]:
+    return {
+        # A fragment ends at each IDR; the head is complete at once, so any file that was cut still plays.
+        "movflags": "frag_keyframe+empty_moov+default_base_moof",
+        # And never later than the durability that was promised.
+        "frag_duration": str(int(settings.durability_s * _US_PER_S)),
+        # Wall time of each fragment, which needs stamps that count from 1970 …
+        "write_prft": "pts",
+        # … and that FFmpeg would otherwise shift to 0: every prft would silently say 1970.
+        "avoid_negative_ts": "disabled",
+        # Sound that stops would hold 12 s of video back.
+        "max_interleave_delta": "100000",
+    }

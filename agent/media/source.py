@@ -1,0 +1,212 @@
+"""Opening a camera: RTSP over TCP, V4L2, or a file paced as a live camera. Failures get the name of the gap they cause."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import av
+
+from agent.errors import CameraEnded, CameraError, CameraRefused, CameraStalled, CameraUnreachable, StreamUnsupported
+from agent.media.packet import Codec, StreamFormat
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+# A camera in the same box answers within a second; beyond this it is away (peers: Kerberos 15 s, Frigate 20 s).
+OPEN_LIMIT_S: Final = 5.0
+# No camera pauses this long between packets; at 1 fps night mode there are five.
+STALL_LIMIT_S: Final = 5.0
+# FFmpeg reads ahead to guess rate and size; the parameters stand in the SDP or the first IDR, so little is enough. What it
+# read is kept and comes first (with `nobuffer` it would be thrown away, the first IDR with it).
+_PROBE: Final = {"analyzeduration": "1000000"}
+_DEFAULT_RATE: Final = Fraction(25)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAddress:
+    """Where a stream comes from. `url`: rtsp://…, rtsps://…, v4l2:/dev/video0 or file:street.mp4. The password is never
+    part of a message or a log line."""
+
+    camera: str
+    url: str
+    username: str = ""
+    password: str = ""
+    loops: bool = True
+
+    @property
+    def is_file(self) -> bool:
+        return self.url.startswith("file:")
+
+    @property
+    def shown(self) -> str:
+        """The address without credentials, for people."""
+        parts = urlsplit(self.url)
+        return self.url if "@" not in parts.netloc else urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+class Source:
+    """An open stream. Owned by the thread that opened it; `stream` may be read by the recorder as a template."""
+
+    def __init__(self, address: SourceAddress, container: InputContainer, stream: VideoStream, codec: Codec) -> None:
+        self.address = address
+        self.stream = stream
+        self._container = container
+        rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
+        time_base = stream.time_base or Fraction(1, 90_000)
+        self.format = StreamFormat(
+            codec=codec,
+            width=stream.codec_context.width,
+            height=stream.codec_context.height,
+            extradata=bytes(stream.codec_context.extradata or b""),
+            time_base=time_base,
+            frame_duration=max(round(1 / (rate * time_base)), 1),
+        )
+
+    def packets(self, stop: threading.Event) -> Iterator[Packet]:
+        """Access units in the order of the stream until `stop`. Raises a CameraError when the stream ends by itself."""
+        reads = _paced(self._container, self.stream, stop) if self.address.is_file else self._container.demux(self.stream)
+        try:
+            for packet in reads:
+                if stop.is_set():
+                    return
+                # FFmpeg marks the end of the stream with an empty packet.
+                if packet.size:
+                    yield packet
+        except (av.FFmpegError, OSError) as exc:
+            raise _reading_failed(self.address, exc) from exc
+        if not stop.is_set():
+            raise CameraEnded(camera=self.address.camera, source=self.address.shown)
+
+    def close(self) -> None:
+        self._container.close()
+
+
+def open_source(address: SourceAddress) -> Source:
+    """Connect and learn the format. Raises the CameraError that says why not and what to do."""
+    try:
+        container = _open(address)
+    except (av.FFmpegError, OSError, ValueError) as exc:
+        raise _opening_failed(address, exc) from exc
+    try:
+        stream = next(iter(container.streams.video), None)
+        if stream is None:
+            raise StreamUnsupported(camera=address.camera, source=address.shown, remedy="it sends no video")
+        return Source(address, container, stream, _codec_of(address, stream))
+    except CameraError:
+        container.close()
+        raise
+
+
+def _open(address: SourceAddress) -> InputContainer:
+    if address.is_file:
+        return av.open(address.url.removeprefix("file:"))
+    if address.url.startswith("v4l2:"):
+        # Cameras that encode by themselves offer this format; raw pictures are not recorded (architecture, decision 1).
+        return av.open(address.url.removeprefix("v4l2:"), format="v4l2", options={"input_format": "h264"})
+    if address.url.startswith(("rtsp://", "rtsps://")):
+        return av.open(
+            _with_credentials(address),
+            options={"rtsp_transport": "tcp", **_PROBE},
+            timeout=(OPEN_LIMIT_S, STALL_LIMIT_S),
+        )
+    raise ValueError("write rtsp://…, v4l2:/dev/video0 or file:street.mp4")
+
+
+def _with_credentials(address: SourceAddress) -> str:
+    if not address.username:
+        return address.url
+    parts = urlsplit(address.url)
+    host = parts.netloc.rpartition("@")[2]
+    login = f"{quote(address.username, safe='')}:{quote(address.password, safe='')}"
+    return urlunsplit(parts._replace(netloc=f"{login}@{host}"))
+
+
+def _codec_of(address: SourceAddress, stream: VideoStream) -> Codec:
+    try:
+        return Codec(stream.codec_context.name)
+    except ValueError as exc:
+        remedy = "set the camera to H.264 or H.265"
+        name = stream.codec_context.name
+        raise StreamUnsupported(camera=address.camera, source=address.shown, codec=name, remedy=remedy) from exc
+
+
+def _paced(container: InputContainer, stream: VideoStream, stop: threading.Event) -> Iterator[Packet]:
+    """A file as a camera: each packet when its time has come, from the beginning again where the address loops.
+
+    Time stamps go on over the loop, so that it is one run.
+    """
+    base = stream.time_base or Fraction(1, 90_000)
+    rate = stream.average_rate or _DEFAULT_RATE
+    frame_ticks = max(round(1 / (rate * base)), 1)
+    started_s = time.monotonic()
+    first: int | None = None
+    shift = last = 0
+    while True:
+        for packet in container.demux(stream):
+            if packet.dts is None or packet.pts is None:
+                continue
+            first = packet.dts if first is None else first
+            packet.dts += shift
+            packet.pts += shift
+            last = packet.dts
+            due_s = started_s + float((packet.dts - first) * base)
+            if stop.wait(max(due_s - time.monotonic(), 0.0)):
+                return
+            yield packet
+        if first is None or not _rewind(container, stream):
+            return
+        shift = last + frame_ticks - first
+
+
+def _rewind(container: InputContainer, stream: VideoStream) -> bool:
+    try:
+        container.seek(stream.start_time or 0, stream=stream, backward=True)
+    except av.FFmpegError:
+        return False
+    return True
+
+
+def _opening_failed(address: SourceAddress, exc: Exception) -> CameraError:
+    facts = {"camera": address.camera, "source": address.shown}
+    if isinstance(exc, av.HTTPUnauthorizedError | av.HTTPForbiddenError):
+        remedy = "correct username and password_file of this camera"
+        return CameraRefused(remedy=remedy, **facts)
+    if isinstance(exc, PermissionError):
+        return CameraRefused(remedy="let the agent's user open it (group video for V4L2)", **facts)
+    if isinstance(exc, FileNotFoundError):
+        missing = address.is_file or address.url.startswith("v4l2:")
+        remedy = "there is no such file or device" if missing else "the camera has no stream of this path"
+        return CameraUnreachable(remedy=remedy, **facts)
+    if isinstance(exc, av.HTTPNotFoundError):
+        return CameraUnreachable(remedy="the camera has no stream of this path; correct its url", **facts)
+    if isinstance(exc, av.InvalidDataError):
+        return StreamUnsupported(remedy="it is no video that can be read", **facts)
+    problem = getattr(exc, "strerror", None) or str(exc)
+    return CameraUnreachable(remedy="check its power, cable and address", problem=problem, **facts)
+
+
+def _reading_failed(address: SourceAddress, exc: Exception) -> CameraError:
+    facts = {"camera": address.camera, "source": address.shown}
+    # PyAV ends a read that took too long with FFmpeg's "exit requested".
+    if isinstance(exc, av.ExitError | TimeoutError):
+        return CameraStalled(remedy="it sent nothing for a while; restart the camera if this repeats", **facts)
+    return CameraUnreachable(problem=getattr(exc, "strerror", None) or str(exc), **facts)
+
+
+def read_password(path: str) -> str:
+    """The first line of a secret file. Raises CameraRefused when it cannot be read."""
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text(encoding="utf-8").split("\n", 1)[0].strip()
+    except OSError as exc:
+        raise CameraRefused(file=path, remedy="the password file cannot be read; create it or correct the path") from exc

@@ -1,0 +1,74 @@
+"""From a camera's time stamps to the media time of one run. Pure.
+
+A run is one unbroken session: its ticks count from its first PTS, rise, and never leap. What breaks that ends the run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from agent.errors import CameraError
+from agent.units import NS_PER_S
+
+# A leap of the stream's own clock beyond this is a camera that restarted its counter, not a pause.
+MAX_LEAP_S: Final = 10
+# Wall against monotonic time (footage, time): a jump beyond this is a clock step and begins a new run.
+CLOCK_STEP_NS: Final = NS_PER_S // 2
+
+
+class RunBroken(CameraError):
+    """The stream's clock leapt or ran backwards, or the wall clock was stepped; a new run begins at once."""
+
+    summary = "the stream's time is broken"
+    reason = "camera_stalled"
+
+
+class ClockStepped(RunBroken):
+    summary = "the wall clock was stepped"
+    reason = "clock_step"
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Ticks of the stream's time base since the run's first PTS; `media_ns` is `pts` in ns."""
+
+    pts: int
+    dts: int
+    media_ns: int
+
+
+class Timeline:
+    """Stamps one run's packets in the order they came."""
+
+    def __init__(self, camera: str, time_base: Fraction, frame_duration: int) -> None:
+        self._camera = camera
+        self._time_base = time_base
+        self._ns_per_tick = Fraction(time_base * NS_PER_S)
+        self._frame_duration = frame_duration
+        self._origin: int | None = None
+        self._last_dts: int | None = None
+
+    def stamp(self, pts: int | None, dts: int | None) -> Stamp:
+        """Raises RunBroken when the time leapt. A missing DTS follows the last one, a missing PTS is the DTS."""
+        if dts is None:
+            dts = self._last_dts + self._frame_duration if self._last_dts is not None else (pts or 0)
+        if pts is None:
+            pts = dts
+        if self._origin is None:
+            self._origin = pts
+        elif self._last_dts is not None:
+            leap = dts - self._last_dts
+            if leap <= 0 or leap * self._time_base > MAX_LEAP_S:
+                raise RunBroken(camera=self._camera, leap_s=round(float(leap * self._time_base), 3))
+        self._last_dts = dts
+        media = pts - self._origin
+        return Stamp(media, dts - self._origin, int(media * self._ns_per_tick))
+
+
+def check_clock(camera: str, *, wall_ns: int, mono_ns: int, anchor_wall_ns: int, anchor_mono_ns: int) -> None:
+    """Raises ClockStepped when the wall clock moved against the monotonic one since the run's anchor."""
+    step_ns = (wall_ns - anchor_wall_ns) - (mono_ns - anchor_mono_ns)
+    if abs(step_ns) > CLOCK_STEP_NS:
+        raise ClockStepped(camera=camera, step_s=round(step_ns / NS_PER_S, 3))

@@ -1,0 +1,244 @@
+"""The camera process: one camera opened, recorded and shown to vision. No keys, no broker, no pictures."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from agent import log
+from agent.clock import Clock, SystemClock
+from agent.config import CameraConfig, Config
+from agent.errors import CameraError, UnknownCamera
+from agent.identity import new_uuid7
+from agent.link import LinkClient
+from agent.media.capture import Capture, CapturedPacket, Session, Sink
+from agent.media.source import SourceAddress, read_password
+from agent.notices import (
+    CameraStatus,
+    Hello,
+    SegmentClosed,
+    SegmentOpened,
+    StreamCondition,
+    StreamRole,
+    StreamStarted,
+    VideoPacket,
+)
+from agent.notify import Notifier, Progress, watch
+from agent.packet_sender import PacketSender
+from agent.recording.boot import BootNumber, claim_boot, ensure_ring
+from agent.recording.outages import OutageBook
+from agent.recording.recorder import Recorder, RecorderCounts, RecorderSettings
+from agent.stage import Backoff, Stage
+from agent.units import NS_PER_S
+
+# The mailbox holds 20 s: a disk that stands longer has lost footage anyway, and a fresh process may find it well.
+_RECORDER_LIMIT_S: Final = 20.0
+_STATUS_INTERVAL_NS: Final = NS_PER_S
+_JOIN_S: Final = 6.0
+# A camera is asked again soon, because the line to it is ours; ten seconds spare a camera that refuses.
+_BACKOFF: Final = Backoff(initial_s=0.3, max_s=10.0)
+
+_log = log.get("camera")
+
+
+def run_camera(config: Config, camera_id: str, stop: threading.Event) -> int:
+    """Record until `stop`. Raises UnknownCamera, RingMissing, DiskError before anything is recorded."""
+    camera = config.camera(camera_id)
+    if camera is None:
+        there = ", ".join(one.id for one in config.cameras) or "none"
+        raise UnknownCamera(camera=camera_id, remedy=f"the configuration has: {there}")
+    process = _CameraProcess(config, camera, stop)
+    process.run()
+    return 0
+
+
+class _CameraProcess:
+    """Builds and connects the parts; each knows only what it needs."""
+
+    def __init__(self, config: Config, camera: CameraConfig, stop: threading.Event) -> None:
+        data_dir = Path(config.data_dir)
+        runtime_dir = Path(config.runtime_dir)
+        clock = SystemClock()
+        ensure_ring(data_dir, config.storage.ring_id)
+        boot = claim_boot(data_dir)
+        hello = Hello(process="camera", pid=os.getpid(), session=new_uuid7(), camera=camera.id)
+        self._camera = camera
+        self._stop = stop
+        self._progress = Progress()
+        self._node = LinkClient(runtime_dir / "node.sock", hello)
+        self._outages = OutageBook(camera.id, boot.boot, self._node.send, clock)
+        settings = RecorderSettings(
+            camera=camera.id,
+            data_dir=data_dir,
+            ring_id=config.storage.ring_id,
+            boot=boot,
+            segment_s=config.storage.segment_s,
+            durability_s=config.storage.durability_s,
+        )
+        self._recorder = Recorder(settings, _Telling(self._node), self._outages, clock)
+        self._vision = _VisionSink(camera, PacketSender(runtime_dir / "vision.sock", hello), boot, self._recorder)
+        self._status = _Status(camera.id, self._recorder, self._vision, self._outages, clock)
+        main_sinks: list[Sink] = [self._recorder]
+        self._stages = [self._capture(main_sinks, camera.main, clock, StreamRole.MAIN)]
+        if not config.vision.enabled:
+            return
+        if camera.sub:
+            self._stages.append(self._capture([self._vision], camera.sub, clock, StreamRole.SUB))
+        else:
+            main_sinks.append(self._vision)
+
+    def run(self) -> None:
+        self._progress.register("recorder", _RECORDER_LIMIT_S)
+        recorder_stop = threading.Event()
+        recorder = Stage("recorder", lambda: self._record_once(recorder_stop), stop=recorder_stop)
+        recorder.start()
+        for stage in self._stages:
+            stage.start()
+        notifier = Notifier()
+        notifier.ready()
+        _log.info("camera process runs", camera=self._camera.id)
+        watch(notifier, self._progress, self._stop)
+        notifier.stopping()
+        for stage in self._stages:
+            stage.join(_JOIN_S)
+        recorder_stop.set()
+        recorder.join(_JOIN_S)
+        self._recorder.finish()
+        self._node.send(self._status.make())
+        self._vision.close()
+        self._node.close()
+
+    def _capture(self, sinks: list[Sink], url: str, clock: Clock, role: StreamRole) -> Stage:
+        camera = self._camera
+
+        def session() -> None:
+            address = SourceAddress(camera.id, url, camera.username, read_password(camera.password_file), camera.loop)
+            Capture(address, sinks, clock, self._stop).run_once()
+
+        def failed(exc: Exception) -> None:
+            if role is StreamRole.MAIN and isinstance(exc, CameraError):
+                self._outages.begin(exc.reason, str(exc))
+
+        return Stage(f"capture-{role.value}", session, stop=self._stop, backoff=_BACKOFF, on_failure=failed)
+
+    def _record_once(self, recorder_stop: threading.Event) -> None:
+        self._recorder.run_once(recorder_stop)
+        self._progress.beat("recorder")
+        if self._status.is_due():
+            self._node.send(self._status.make())
+
+
+class _Telling:
+    """Segments to the node."""
+
+    def __init__(self, node: LinkClient) -> None:
+        self._node = node
+
+    def opened(self, notice: SegmentOpened) -> None:
+        self._node.send(notice)
+
+    def closed(self, notice: SegmentClosed) -> None:
+        self._node.send(notice)
+
+
+class _VisionSink:
+    """Packets to vision, on the capture's thread."""
+
+    def __init__(self, camera: CameraConfig, sender: PacketSender, boot: BootNumber, recorder: Recorder) -> None:
+        self._camera = camera.id
+        self._role = StreamRole.SUB if camera.sub else StreamRole.MAIN
+        self._sender = sender
+        self._boot = boot.boot
+        self._recorder = recorder
+        self._run = 0
+
+    @property
+    def dropped(self) -> int:
+        return self._sender.dropped
+
+    def begin(self, session: Session) -> None:
+        self._run = self._recorder.run if self._role is StreamRole.MAIN else self._run + 1
+        shape = session.format
+        started = StreamStarted(
+            camera=self._camera,
+            role=self._role,
+            boot=self._boot,
+            run=self._run,
+            codec=shape.codec.value,
+            width=shape.width,
+            height=shape.height,
+            anchor_wall_ns=session.anchor.wall_ns,
+        )
+        self._sender.start_stream(started, shape.extradata)
+
+    def take(self, captured: CapturedPacket) -> None:
+        packet = VideoPacket(self._camera, self._role, self._run, captured.media_ns, captured.is_idr)
+        self._sender.offer(packet, bytes(captured.packet))
+
+    def end(self) -> None:
+        return
+
+    def close(self) -> None:
+        self._sender.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    mono_ns: int
+    counts: RecorderCounts
+
+
+class _Status:
+    """How the recording goes, each second; the rates are those of the second before."""
+
+    def __init__(
+        self, camera: str, recorder: Recorder, vision: _VisionSink, outages: OutageBook, clock: Clock
+    ) -> None:
+        self._camera = camera
+        self._recorder = recorder
+        self._vision = vision
+        self._outages = outages
+        self._clock = clock
+        self._since_wall_ns = clock.wall_ns()
+        self._condition = StreamCondition.OFFLINE
+        self._last = _Sample(clock.mono_ns(), recorder.counts)
+
+    def is_due(self) -> bool:
+        return time.monotonic_ns() - self._last.mono_ns >= _STATUS_INTERVAL_NS
+
+    def make(self) -> CameraStatus:
+        now = _Sample(self._clock.mono_ns(), self._recorder.counts)
+        past_s = max((now.mono_ns - self._last.mono_ns) / NS_PER_S, 1e-3)
+        frames = now.counts.recorded - self._last.counts.recorded
+        size_bytes = now.counts.bytes - self._last.counts.bytes
+        self._last = now
+        outage = self._outages.current
+        condition = _condition(frames, is_disk=self._outages.is_open_for_disk, has_outage=outage is not None)
+        if condition is not self._condition:
+            self._condition, self._since_wall_ns = condition, self._clock.wall_ns()
+        seen_ns = now.counts.last_frame_mono_ns
+        return CameraStatus(
+            camera=self._camera,
+            stream=condition,
+            since_wall_ns=self._since_wall_ns,
+            reason="" if outage is None else outage[0],
+            frames_recorded=now.counts.recorded,
+            frames_lost=now.counts.lost,
+            vision_dropped=self._vision.dropped,
+            frame_age_s=(now.mono_ns - seen_ns) / NS_PER_S if seen_ns else -1.0,
+            fps=round(frames / past_s, 2),
+            bitrate_bps=round(size_bytes * 8 / past_s),
+            disk_write_p99_ms=round(now.counts.write_p99_ms, 2),
+        )
+
+
+def _condition(frames: int, *, is_disk: bool, has_outage: bool) -> StreamCondition:
+    if is_disk:
+        return StreamCondition.DEGRADED
+    if has_outage or not frames:
+        return StreamCondition.OFFLINE
+    return StreamCondition.STREAMING
