@@ -191,3 +191,20 @@ def test_a_waiting_car_whose_box_swells_with_what_passes_before_it_has_not_drive
 def test_nobody_is_an_intruder_on_doubtful_boxes_alone() -> None:
     found = findings(engine_of(INTRUSION), moments(10, lambda _s: [Sighting(1, Label.PERSON, standing(0.7, 0.9), 0.3)]))
     assert found == []
+
+
+def test_a_car_parked_from_the_start_is_not_reported_when_it_drives_off() -> None:
+    found = findings(engine_of(STOPPED), moments(30, lambda s: [car(3, 0.6 + max(0.0, 0.1 * (s - 20)))]))
+    assert found == []
+
+
+def test_two_cars_that_pass_one_place_after_each_other_are_not_one_that_stands() -> None:
+    def look(s: float) -> list[Sighting]:
+        return [car(2 + int(s / 9), 0.7)] if s % 9 < 0.5 else [car(1, 0.1 * (s % 9))] if s > 12 else []
+
+    engine = engine_of(STOPPED)
+    found: list[str] = []
+    for index in range(5 * 60):
+        moment = Moment(index * NS_PER_S // 5, look(index / 5), 0.01, [Box(0.6, 0.5, 0.2, 0.3)])
+        found += [finding.type for finding in engine.update(moment) if "incident" in finding.type]
+    assert found == []

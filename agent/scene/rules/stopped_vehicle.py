@@ -30,9 +30,7 @@ _SURE_SHARE = 0.2
 # A vehicle hidden by traffic, or given a new track, is the same one when its box is this much the same.
 _SAME_PLACE_IOU = 0.3
 _HIDDEN_NS = 5 * NS_PER_S
-# What drove and was lost is remembered this long, what never drove (a row of parked cars, which a detector sees only
-# now and then) for ten minutes.
-_REMEMBER_DRIVEN_NS = 10 * NS_PER_S
+# What never drove (a row of parked cars, which a detector sees only now and then) is remembered for ten minutes.
 _REMEMBER_PARKED_NS = 600 * NS_PER_S
 # A vehicle first seen later than this, where pixels changed, came from somewhere: a missed approach counts as driving.
 _WARM_UP_NS = 10 * NS_PER_S
@@ -42,8 +40,8 @@ _WARM_UP_NS = 10 * NS_PER_S
 class _Standing:
     """One vehicle and the place it has not left since `since_ns`.
 
-    `looks`, `sure_looks` and `best_score` count since then. `drifting_ns`: since when it is away from there; `is_away`:
-    in the last look it was away from where it was first.
+    `looks`, `sure_looks` and `best_score` count since then. `has_come`: it was elsewhere
+    before. `drifting_ns`: since when it is away from there.
     """
 
     sighting: Sighting
@@ -51,11 +49,10 @@ class _Standing:
     anchor: Box
     since_ns: int
     last_seen_ns: int
-    has_driven: bool
+    has_come: bool
     looks: int = 0
     sure_looks: int = 0
     best_score: float = 0.0
-    is_away: bool = False
     drifting_ns: int | None = None
     is_settled: bool = False
 
@@ -93,14 +90,12 @@ class StoppedVehicleRule:
         came = moment.media_ns - began_ns > _WARM_UP_NS and any(
             iou(region, sighting.box) > 0 for region in moment.regions
         )
-        vehicle = _Standing(sighting, sighting.box, sighting.box, moment.media_ns, moment.media_ns, has_driven=came)
+        vehicle = _Standing(sighting, sighting.box, sighting.box, moment.media_ns, moment.media_ns, has_come=came)
         self._vehicles[sighting.track_id] = vehicle
         return vehicle
 
     def _follow(self, vehicle: _Standing, sighting: Sighting, media_ns: int) -> None:
         vehicle.sighting, vehicle.last_seen_ns = sighting, media_ns
-        was_away, vehicle.is_away = vehicle.is_away, iou(vehicle.first, sighting.box) < _DROVE_IOU
-        vehicle.has_driven = vehicle.has_driven or (was_away and vehicle.is_away)
         if _sizes_apart(vehicle.anchor, sighting.box) <= (_LEAVE_SIZES if vehicle.is_settled else _STAND_SIZES):
             vehicle.drifting_ns = None
             _count(vehicle, sighting)
@@ -112,12 +107,13 @@ class StoppedVehicleRule:
         elif not vehicle.is_settled or media_ns - vehicle.drifting_ns >= _LEAVE_NS:
             vehicle.anchor, vehicle.since_ns = sighting.box, vehicle.drifting_ns
             vehicle.drifting_ns, vehicle.is_settled = None, False
+            vehicle.has_come = vehicle.has_come or iou(vehicle.first, sighting.box) < _DROVE_IOU
             vehicle.looks, vehicle.sure_looks, vehicle.best_score = 0, 0, 0.0
             _count(vehicle, sighting)
 
     def _forget(self, media_ns: int) -> None:
         for track_id, vehicle in list(self._vehicles.items()):
-            patience_ns = _REMEMBER_DRIVEN_NS if vehicle.has_driven else _REMEMBER_PARKED_NS
+            patience_ns = _HIDDEN_NS if vehicle.has_come else _REMEMBER_PARKED_NS
             if media_ns - vehicle.last_seen_ns > patience_ns:
                 del self._vehicles[track_id]
 
@@ -125,7 +121,7 @@ class StoppedVehicleRule:
         standing = [
             (vehicle.since_ns, track_id, vehicle)
             for track_id, vehicle in self._vehicles.items()
-            if vehicle.has_driven
+            if vehicle.has_come
             and vehicle.sure_looks >= _SURE_SHARE * vehicle.looks
             and vehicle.last_seen_ns - vehicle.since_ns >= self._after_ns
             and media_ns - vehicle.last_seen_ns <= _HIDDEN_NS
