@@ -6,8 +6,6 @@ The counters in outbox_state move with the rows, in the same transaction. Used b
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,8 +15,21 @@ from agent.contract.envelope import Stamp, camera_subject, event_topic, make_env
 from agent.contract.events import EventData, Lane
 from agent.contract.topics import NODE_PLACE, NodeAddress
 from agent.contract.wire import MAX_MESSAGE_BYTES, encode
-from agent.errors import StoreError, WireError
+from agent.errors import WireError
 from agent.identity import new_uuid7
+
+_NEXT = {
+    Lane.A: "UPDATE outbox_state SET last_a = last_a + 1 RETURNING epoch, last_a",
+    Lane.B: "UPDATE outbox_state SET last_b = last_b + 1 RETURNING epoch, last_b",
+}
+_COUNT = {
+    Lane.A: "UPDATE outbox_state SET count_a = count_a + 1, bytes = bytes + ?",
+    Lane.B: "UPDATE outbox_state SET count_b = count_b + 1, bytes = bytes + ?",
+}
+_DISCOUNT = {
+    Lane.A: "UPDATE outbox_state SET count_a = count_a - ?, bytes = bytes - ?",
+    Lane.B: "UPDATE outbox_state SET count_b = count_b - ?, bytes = bytes - ?",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +69,13 @@ class OutboxItem:
     payload: bytes
 
 
-@contextmanager
-def transaction(conn: sqlite3.Connection) -> Iterator[None]:
-    """One write transaction that takes its lock at once. Raises StoreError when the store does not take it."""
-    try:
-        conn.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            conn.execute("ROLLBACK")
-            raise
-        conn.execute("COMMIT")
-    except sqlite3.Error as exc:
-        raise StoreError(table="outbox", detail=str(exc)) from exc
-
-
 def ensure_state(conn: sqlite3.Connection) -> None:
     conn.execute("INSERT OR IGNORE INTO outbox_state (only_row, epoch) VALUES (1, ?)", (new_uuid7(),))
 
 
 def next_sequence(conn: sqlite3.Connection, lane: Lane) -> tuple[str, int]:
-    column = "last_a" if lane is Lane.A else "last_b"
-    row = conn.execute(f"UPDATE outbox_state SET {column} = {column} + 1 RETURNING epoch, {column}").fetchone()
+    """The epoch, and the lane's next sequence, now spent."""
+    row = conn.execute(_NEXT[lane]).fetchone()
     return str(row[0]), int(row[1])
 
 
@@ -110,17 +106,23 @@ def insert(conn: sqlite3.Connection, item: OutboxItem, wall_ns: int) -> None:
         "INSERT INTO outbox_event (lane, sequence, topic, payload, wall_ns) VALUES (?, ?, ?, ?, ?)",
         (item.lane.value, item.sequence, item.topic, item.payload, wall_ns),
     )
-    column = "count_a" if item.lane is Lane.A else "count_b"
-    conn.execute(f"UPDATE outbox_state SET {column} = {column} + 1, bytes = bytes + ?", (size(item),))
+    conn.execute(_COUNT[item.lane], (size(item),))
 
 
-def delete(conn: sqlite3.Connection, where: str, values: tuple[int, ...]) -> int:
-    rows = conn.execute(
-        f"DELETE FROM outbox_event WHERE {where} RETURNING lane, length(topic) + length(payload)", values
+def delete_one(conn: sqlite3.Connection, lane: Lane, sequence: int) -> bool:
+    """Whether it was there."""
+    return _delete(conn, lane, sequence, sequence) > 0
+
+
+def delete_up_to(conn: sqlite3.Connection, lane: Lane, last: int) -> None:
+    _delete(conn, lane, 0, last)
+
+
+def _delete(conn: sqlite3.Connection, lane: Lane, first: int, last: int) -> int:
+    sizes = conn.execute(
+        "DELETE FROM outbox_event WHERE lane = ? AND sequence BETWEEN ? AND ?"
+        " RETURNING length(topic) + length(payload)",
+        (lane.value, first, last),
     ).fetchall()
-    in_a = sum(1 for lane, _ in rows if lane == Lane.A)
-    conn.execute(
-        "UPDATE outbox_state SET count_a = count_a - ?, count_b = count_b - ?, bytes = bytes - ?",
-        (in_a, len(rows) - in_a, sum(size for _, size in rows)),
-    )
-    return len(rows)
+    conn.execute(_DISCOUNT[lane], (len(sizes), sum(size for (size,) in sizes)))
+    return len(sizes)

@@ -24,15 +24,16 @@ from agent.messaging.lanes import (
     Moment,
     Origin,
     OutboxItem,
-    delete,
+    delete_one,
+    delete_up_to,
     encode_draft,
     ensure_state,
     insert,
     next_sequence,
     size,
-    transaction,
 )
 from agent.messaging.shed import lose, make_room, tell_shed
+from agent.store import transaction
 
 __all__ = [
     "AckOutcome",
@@ -50,7 +51,6 @@ __all__ = [
     "prepare",
     "status",
     "take_batch",
-    "transaction",
 ]
 
 
@@ -166,7 +166,7 @@ def confirm(conn: sqlite3.Connection, *, up_to_a: int, sequences_b: Sequence[int
         if up_to_a:
             conn.execute("UPDATE outbox_state SET confirmed_a = max(confirmed_a, ?)", (up_to_a,))
         for sequence in sequences_b:
-            delete(conn, "lane = 'b' AND sequence = ?", (sequence,))
+            delete_one(conn, Lane.B, sequence)
 
 
 def acknowledge(conn: sqlite3.Connection, ack: Ack) -> AckOutcome:
@@ -180,7 +180,7 @@ def acknowledge(conn: sqlite3.Connection, ack: Ack) -> AckOutcome:
             return AckOutcome.BEYOND_SENT
         if up_to <= acked:
             return AckOutcome.STALE
-        delete(conn, "lane = 'a' AND sequence <= ?", (up_to,))
+        delete_up_to(conn, Lane.A, up_to)
         conn.execute("UPDATE outbox_state SET acked_a = ?, confirmed_a = max(confirmed_a, ?)", (up_to, up_to))
     return AckOutcome.APPLIED
 
@@ -188,7 +188,7 @@ def acknowledge(conn: sqlite3.Connection, ack: Ack) -> AckOutcome:
 def give_up(conn: sqlite3.Connection, origin: Origin, sequence: int, moment: Moment) -> None:
     """The broker refuses this event of lane b for good: lose it and tell so. Its own transaction."""
     with transaction(conn):
-        if delete(conn, "lane = 'b' AND sequence = ?", (sequence,)):
+        if delete_one(conn, Lane.B, sequence):
             lose(conn, sequence, sequence, 1)
             tell_shed(conn, origin, moment)
 

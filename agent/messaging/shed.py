@@ -10,7 +10,7 @@ from agent.contract.envelope import Envelope, decode_envelope
 from agent.contract.events import SHED, Lane
 from agent.contract.records import ShedData
 from agent.contract.wire import decode, encode, format_sequence
-from agent.messaging.lanes import EventDraft, Moment, Origin, delete, encode_draft, insert, next_sequence
+from agent.messaging.lanes import EventDraft, Moment, Origin, delete_up_to, encode_draft, insert, next_sequence
 
 # A full outbox sheds down to 15/16 of its cap at once: one by one, every new event would rewrite the shed event.
 _SHED_TO = (15, 16)
@@ -30,7 +30,7 @@ def make_room(conn: sqlite3.Connection, max_bytes: int, size: int) -> bool:
             break
         first, last, count, used = first or sequence, sequence, count + 1, used - length
     if count:
-        delete(conn, "lane = 'b' AND sequence <= ?", (last,))
+        delete_up_to(conn, Lane.B, last)
         lose(conn, first, last, count)
     return bool(used + size <= max_bytes)
 

@@ -185,7 +185,7 @@ def test_a_refused_subscription_is_reported(make_broker, connect, tmp_path: Path
     # mosquitto 2.0 refuses a subscription through dynamic security only; a filter beyond 200 levels it refuses always.
     broker = make_broker("allow_anonymous true")
     deep = "/".join("x" * 250)
-    client, listener = connect(options(broker, subscriptions=("t", deep)), is_waiting=False)
+    _, listener = connect(options(broker, subscriptions=("t", deep)), is_waiting=False)
     wait_until(lambda: len(listener.events) > 0, "nothing heard")
     heard = listener.events[0]
     assert isinstance(heard, Disconnected) or heard.refused_filters == (deep,)

@@ -1,0 +1,27 @@
+"""What an uplink finds wrong and only people can put right. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class AlarmKind(StrEnum):
+    """ACK_REFUSED: an ack that cannot be true. EVENT_REFUSED: the broker takes no events, or not of this topic.
+    PUBLISH_REFUSED: it refused a state, health or answer. SUBSCRIPTION_REFUSED: commands or acks cannot come.
+    BROKER_REFUSED: it does not let this node in."""
+
+    ACK_REFUSED = "ack_refused"
+    EVENT_REFUSED = "event_refused"
+    PUBLISH_REFUSED = "publish_refused"
+    SUBSCRIPTION_REFUSED = "subscription_refused"
+    BROKER_REFUSED = "broker_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Raised, or with `is_active` false taken back. `detail` is for people."""
+
+    kind: AlarmKind
+    is_active: bool
+    detail: str = ""
