@@ -31,9 +31,11 @@ from agent.recording.records import (
     decode_record,
     type_of,
 )
-from agent.units import WallSpan
+from agent.units import NS_PER_MS, WallSpan
 
 DEFAULT_TIMEZONE = "Asia/Bangkok"
+# The duration of a segment's last frame is a guess, so deleted neighbours may stand a few frames apart.
+_TOUCH_NS = 250 * NS_PER_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +238,7 @@ def _apply_expired(conn: sqlite3.Connection, data: FootageExpired) -> None:
     touching = conn.execute(
         "DELETE FROM expired WHERE camera = ? AND start_wall_ns <= ? AND end_wall_ns >= ?"
         " RETURNING start_wall_ns, end_wall_ns",
-        (data.camera, data.end_wall_ns, data.start_wall_ns),
+        (data.camera, data.end_wall_ns + _TOUCH_NS, data.start_wall_ns - _TOUCH_NS),
     ).fetchall()
     start_ns = min([data.start_wall_ns, *(row[0] for row in touching)])
     end_ns = max([data.end_wall_ns, *(row[1] for row in touching)])

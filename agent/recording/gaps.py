@@ -5,6 +5,7 @@ A false reason is false evidence, so what nothing speaks for is `cause_unknown`,
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -92,9 +93,6 @@ class Evidence:
     is_same_boot: bool = True
 
 
-# Segments of one run follow each other without a lost packet; what is between their times is the guess at the last
-# frame's duration. More than this would be footage that is really missing.
-_JOIN_NS = 2 * NS_PER_S
 # A fragment reaches the disk at most 2 s after its first packet (product), a new segment needs its first IDR, and a
 # stall is told after 5 s: a live camera's newest seconds are footage that is not on disk yet.
 _LIVE_TAIL_NS = 6 * NS_PER_S
@@ -102,24 +100,31 @@ _LIVE_TAIL_NS = 6 * NS_PER_S
 _SLIVER_NS = 2 * NS_PER_S
 
 
-def covered(recorded: Iterable[Recorded]) -> tuple[WallSpan, ...]:
-    """The recorded time, once each, ordered. A segment lasts until the next of its run begins."""
+def covered(recorded: Iterable[Recorded], outages: Iterable[Outage] = ()) -> tuple[WallSpan, ...]:
+    """The recorded time, once each, ordered.
+
+    A segment lasts until the next of its run begins: no packet was lost between them, and the time between is the guess
+    at its last frame's duration or a wait for the next. Unless the camera told an outage there (a disk that failed).
+    """
+    starts_ns = sorted(outage.start_wall_ns for outage in outages)
     ordered = sorted(recorded, key=lambda each: (each.boot, each.run, each.n))
     spans = [each.span for each in ordered]
     for index, (before, after) in enumerate(pairwise(ordered)):
         is_next = (before.boot, before.run, before.n + 1) == (after.boot, after.run, after.n)
-        if is_next and 0 < after.span.start_ns - before.span.end_ns <= _JOIN_NS:
-            spans[index] = WallSpan(before.span.start_ns, after.span.start_ns)
+        if is_next and before.span.end_ns < after.span.start_ns:
+            told = bisect_left(starts_ns, before.span.start_ns + 1)
+            if told == len(starts_ns) or starts_ns[told] >= after.span.start_ns:
+                spans[index] = WallSpan(before.span.start_ns, after.span.start_ns)
     return union(spans)
 
 
 def explain(span: WallSpan, recorded: Sequence[Recorded], evidence: Evidence, now_wall_ns: int) -> list[Gap]:
-    """The gaps of `span`: together with `covered(recorded)` they fill it exactly, to the nanosecond.
+    """The gaps of `span`: together with `covered(…)` they fill it exactly, to the nanosecond.
 
     `recorded` should hold the last segment before the span and the first after it too: a hole is judged as a whole,
     also where the span cuts it. Without one after it the hole is taken to last until now.
     """
-    footage = covered(recorded)
+    footage = covered(recorded, evidence.outages)
     whole = WallSpan(
         min([span.start_ns, *(each.start_ns for each in footage)]),
         max([span.end_ns, now_wall_ns, *(each.end_ns for each in footage)]),

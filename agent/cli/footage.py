@@ -1,0 +1,176 @@
+"""`wayside footage`: the ring on this node's disk, for people and programs. Needs the data folder only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agent.cli.faults import EXIT_FAILED, EXIT_PARTIAL, explained
+from agent.cli.settings import JsonOption
+from agent.clock import SystemClock
+from agent.errors import TimeError, UsageError
+from agent.units import BUDDHIST_OFFSET_YEARS, day_of, parse_span
+
+if TYPE_CHECKING:
+    import sqlite3
+
+app = typer.Typer(name="footage", help="The ring of footage on this node's disk.", no_args_is_help=True)
+
+DataOption = Annotated[Path, typer.Option("--data", help="the node's data folder", show_default=False)]
+CamerasOption = Annotated[list[str] | None, typer.Option("--camera", help="only this camera; may be repeated")]
+
+# A year this late is meant as one of the Buddhist era (agent.units).
+_BUDDHIST_FROM_YEAR = 2400
+
+
+@app.command(name="list")
+@explained
+def list_footage(data: DataOption, camera: CamerasOption = None, as_json: JsonOption = False) -> None:
+    """What the ring holds: for each camera its segments, bytes, first and last footage."""
+    from agent.cli import footage_report as report
+    from agent.recording import account, index
+
+    with _store(data) as conn:
+        cameras = account.cameras(conn, camera or ())
+        usage = [each for each in index.usage(conn) if each.camera in cameras]
+        report.print_list(usage, account.zone(conn), as_json=as_json)
+
+
+@app.command()
+@explained
+def gaps(
+    data: DataOption,
+    day: Annotated[str, typer.Option("--day", help="YYYY-MM-DD in the site's time zone; without it: today")] = "",
+    camera: CamerasOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A day of each camera: the seconds recorded, and every gap with its one reason. Together they fill the day."""
+    from agent.cli import footage_report as report
+    from agent.recording import account
+
+    now_wall_ns = SystemClock().wall_ns()
+    with _store(data) as conn:
+        zone = account.zone(conn)
+        wanted = _parse_day(day) if day else day_of(now_wall_ns, zone)
+        span = account.civil_day(conn, wanted)
+        accounts = account.account(conn, data, account.cameras(conn, camera or ()), span, now_wall_ns)
+        report.print_gaps(accounts, wanted, zone, as_json=as_json)
+
+
+@app.command()
+@explained
+def export(
+    data: DataOption,
+    camera: Annotated[str, typer.Option("--camera", help="the camera's id", show_default=False)],
+    start: Annotated[str, typer.Option("--from", help="RFC 3339 with its offset", show_default=False)],
+    end: Annotated[str, typer.Option("--to", help="RFC 3339 with its offset", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="the clip to write (.mp4)", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """Copy a span into a clip, native and never re-encoded. Exit code 3 when parts of it are missing."""
+    from agent.cli import footage_report as report
+    from agent.recording import account
+    from agent.recording.exporter import export_clip
+    from agent.recording.ringclip import plan_from_ring
+
+    span = parse_span(start, end)
+    if not out.parent.is_dir():
+        raise UsageError(out=str(out), remedy="its folder does not exist; create it or choose another")
+    with _store(data) as conn:
+        account.cameras(conn, [camera])
+        zone = account.zone(conn)
+        plan = plan_from_ring(conn, data, camera, span, SystemClock().wall_ns())
+    if not plan.files:
+        report.print_export(plan, (), zone, as_json=as_json)
+        raise typer.Exit(EXIT_FAILED)
+    with report.progress(hidden=as_json) as on_progress:
+        files = export_clip(plan, data, out, on_progress)
+    report.print_export(plan, files, zone, as_json=as_json)
+    if plan.is_partial:
+        raise typer.Exit(EXIT_PARTIAL)
+
+
+@app.command()
+@explained
+def verify(
+    clip: Annotated[Path | None, typer.Argument(metavar="[CLIP]", help="a clip file; without it the ring")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="the node's data folder")] = None,
+    sha256: Annotated[str, typer.Option("--sha256", help="what the clip's hash must be")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Check a clip, or the whole ring: every segment whole, index equals disk, every line of the ledger sound."""
+    if (clip is None) == (data is None):
+        raise UsageError(remedy="give a clip file, or --data with the node's data folder")
+    is_sound = _verify_clip(clip, sha256, as_json) if clip is not None else _verify_ring(data, as_json)
+    if not is_sound:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+@explained
+def recover(data: DataOption, as_json: JsonOption = False) -> None:
+    """Rebuild the store from the segments and the ledger alone, and repair torn ends. Stop the node first."""
+    from agent.cli import footage_report as report
+    from agent.recording.boot import require_ring
+    from agent.recording.recovery import recover as rebuild
+
+    require_ring(data)
+    report.print_recovery(rebuild(data), as_json=as_json)
+
+
+def _verify_clip(clip: Path, sha256: str, as_json: bool) -> bool:
+    from agent.cli import footage_report as report
+    from agent.recording.clipfile import verify_clip
+
+    try:
+        facts = verify_clip(clip, sha256 or None)
+    except OSError as exc:
+        raise UsageError(clip=str(clip), remedy=f"it cannot be read ({exc.strerror})") from exc
+    report.print_clip(clip, facts, as_json=as_json)
+    return True
+
+
+def _verify_ring(data: Path | None, as_json: bool) -> bool:
+    from agent.cli import footage_report as report
+    from agent.ledger import LedgerDamage, read_ledger
+    from agent.recording import index
+    from agent.recording.recovery import differences
+
+    assert data is not None
+    damage: list[LedgerDamage] = []
+    with _store(data) as conn:
+        found = differences(conn, data)
+        segments = sum(each.segments for each in index.usage(conn))
+    records = sum(1 for _ in read_ledger(data, on_damage=damage.append))
+    report.print_ring(segments, records, found, damage, as_json=as_json)
+    return not found and not damage
+
+
+@contextmanager
+def _store(data: Path) -> Iterator[sqlite3.Connection]:
+    """The ring's store, only for reading; a running node is not disturbed."""
+    from agent.recording.boot import require_ring
+    from agent.store import open_store
+
+    require_ring(data)
+    conn = open_store(data, readonly=True)
+    try:
+        yield conn
+    finally:
+        conn.close()
+
+
+def _parse_day(text: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as exc:
+        raise TimeError(name="day", text=text, remedy="write it as YYYY-MM-DD, for example 2026-11-22") from exc
+    if day.year >= _BUDDHIST_FROM_YEAR:
+        right = f"{day.year - BUDDHIST_OFFSET_YEARS:04d}{text[4:]}"
+        raise TimeError(name="day", text=text, remedy=f"{day.year} is a Buddhist year; write {right}")
+    return day

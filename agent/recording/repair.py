@@ -1,0 +1,169 @@
+"""One segment file looked at on disk: live, whole, torn and repaired, damaged, or of no use."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from agent.errors import SegmentDamaged
+from agent.recording.folder import disk_error, sync_folder
+from agent.recording.index import SegmentRow, SegmentState
+from agent.recording.naming import SegmentName
+from agent.recording.segment import SegmentScan, scan
+from agent.units import NS_PER_MS, NS_PER_S
+
+# A recorder creates its file and locks it a moment later; nobody asks for the lock of a file this young.
+_YOUNG_NS = 10 * NS_PER_S
+# Without a whole fragment a file holds no footage. Above this size it is no beginning that was cut short, and is kept
+# for a person to look at; the recorder writes nothing before its first fragment.
+_MAX_EMPTY_BYTES = 1 << 20
+
+
+class Finding(StrEnum):
+    """LIVE: being written, or too young to tell. EMPTY: it held no footage and was removed. GONE: it was not there."""
+
+    LIVE = "live"
+    WHOLE = "whole"
+    REPAIRED = "repaired"
+    DAMAGED = "damaged"
+    EMPTY = "empty"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """`row` is what the index should say; None where there is no footage. `cut_bytes` were torn off the end."""
+
+    finding: Finding
+    row: SegmentRow | None
+    cut_bytes: int = 0
+
+
+def look(data_dir: Path, name: SegmentName, *, may_repair: bool) -> Looked:
+    """Look at one segment; with `may_repair` cut a torn end and remove a file without footage.
+
+    Only a file whose lock is free is repaired: its writer is gone (agent.recording.index). Raises DiskError.
+    """
+    path = data_dir / name.path()
+    try:
+        descriptor = os.open(path, (os.O_RDWR if may_repair else os.O_RDONLY) | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return Looked(Finding.GONE, None)
+    except OSError as exc:
+        raise disk_error(exc) from exc
+    try:
+        if may_repair and not _is_abandoned(descriptor):
+            return Looked(Finding.LIVE, open_row(name))
+        return _look(path, descriptor, name, may_repair=may_repair)
+    except OSError as exc:
+        raise disk_error(exc) from exc
+    finally:
+        os.close(descriptor)
+
+
+def open_row(name: SegmentName) -> SegmentRow:
+    """The row of a segment that is being written."""
+    start_ns = name.opened_wall_ms * NS_PER_MS
+    return _row(name, start_ns, start_ns, state=SegmentState.OPEN)
+
+
+def closed_row(name: SegmentName, found: SegmentScan) -> SegmentRow | None:
+    """The row of a finished segment; None when it holds no frame."""
+    span = found.span
+    if span is None:
+        return None
+    return _row(
+        name, span.start_ns, span.end_ns, state=SegmentState.CLOSED, frames=found.frames, size_bytes=found.size_bytes
+    )
+
+
+def _is_abandoned(descriptor: int) -> bool:
+    age_ns = time.time_ns() - os.fstat(descriptor).st_mtime_ns
+    if 0 <= age_ns < _YOUNG_NS:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _look(path: Path, descriptor: int, name: SegmentName, *, may_repair: bool) -> Looked:
+    size_bytes = os.fstat(descriptor).st_size
+    try:
+        found = scan(lambda at, size: os.pread(descriptor, size, at), size_bytes)
+        intact_bytes, is_torn = found.intact_bytes, not found.is_whole
+    except SegmentDamaged as exc:
+        known = exc.facts.get("intact_bytes")
+        return _damaged(path, descriptor, name, known if isinstance(known, int) else 0, may_repair=may_repair)
+    row = closed_row(name, found)
+    if row is None:
+        return _without_footage(path, name, size_bytes, may_repair=may_repair)
+    if not is_torn:
+        return Looked(Finding.WHOLE, row)
+    if not may_repair:
+        return Looked(Finding.DAMAGED, row)
+    return Looked(Finding.REPAIRED, _cut(descriptor, row, intact_bytes), size_bytes - intact_bytes)
+
+
+def _damaged(path: Path, descriptor: int, name: SegmentName, intact_bytes: int, *, may_repair: bool) -> Looked:
+    """A whole box that does not parse. What follows it may be footage, so nothing is cut."""
+    size_bytes = os.fstat(descriptor).st_size
+    if not intact_bytes:
+        return _without_footage(path, name, size_bytes, may_repair=may_repair)
+    start_ns = name.opened_wall_ms * NS_PER_MS
+    return Looked(Finding.DAMAGED, _row(name, start_ns, start_ns, state=SegmentState.DAMAGED, size_bytes=size_bytes))
+
+
+def _without_footage(path: Path, name: SegmentName, size_bytes: int, *, may_repair: bool) -> Looked:
+    if size_bytes > _MAX_EMPTY_BYTES or not may_repair:
+        start_ns = name.opened_wall_ms * NS_PER_MS
+        row = _row(name, start_ns, start_ns, state=SegmentState.DAMAGED, size_bytes=size_bytes)
+        return Looked(Finding.DAMAGED, row)
+    path.unlink()
+    sync_folder(path.parent)
+    return Looked(Finding.EMPTY, None, size_bytes)
+
+
+def _cut(descriptor: int, row: SegmentRow, intact_bytes: int) -> SegmentRow:
+    os.ftruncate(descriptor, intact_bytes)
+    os.fsync(descriptor)
+    return SegmentRow(
+        path=row.path,
+        camera=row.camera,
+        boot=row.boot,
+        run=row.run,
+        n=row.n,
+        start_wall_ns=row.start_wall_ns,
+        end_wall_ns=row.end_wall_ns,
+        frames=row.frames,
+        bytes=intact_bytes,
+        state=row.state,
+    )
+
+
+def _row(
+    name: SegmentName,
+    start_wall_ns: int,
+    end_wall_ns: int,
+    *,
+    state: SegmentState,
+    frames: int = 0,
+    size_bytes: int = 0,
+) -> SegmentRow:
+    return SegmentRow(
+        path=str(name.path()),
+        camera=name.camera,
+        boot=name.boot,
+        run=name.run,
+        n=name.n,
+        start_wall_ns=start_wall_ns,
+        end_wall_ns=end_wall_ns,
+        frames=frames,
+        bytes=size_bytes,
+        state=state,
+    )

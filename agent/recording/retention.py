@@ -1,0 +1,124 @@
+"""What the ring deletes, and why: by bytes, by free space, by age; the oldest first, fairly between cameras. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.recording.index import SegmentRow
+from agent.units import DAY_S, NS_PER_S, WallSpan
+
+# Once over a limit, go this far below it: a deletion an hour instead of one a minute keeps the ledger and the card's
+# wear small (each costs a synced record), and 0.5 % of a ring of 30 days is 3.6 h.
+_SLACK_RATIO = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionLimits:
+    max_bytes: int
+    min_free_bytes: int
+    keep_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class RingState:
+    """The ring now. `bytes_by_camera` counts finished segments; `free_bytes` is what the disk has left for us."""
+
+    bytes_by_camera: Mapping[str, int]
+    free_bytes: int
+    now_wall_ns: int
+    is_clock_trusted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionPlan:
+    """`short_bytes`: what holds keep from being freed although a limit asks for it; 0 when all limits can be met."""
+
+    doomed: tuple[SegmentRow, ...]
+    freed_bytes: int
+    short_bytes: int
+
+
+def plan_deletions(
+    oldest_first: Mapping[str, Iterable[SegmentRow]],
+    held: Mapping[str, Sequence[WallSpan]],
+    *,
+    limits: RetentionLimits,
+    state: RingState,
+) -> DeletionPlan:
+    """Choose what to delete; each camera's finished segments are read oldest first and only as far as needed.
+
+    For bytes or free space the oldest goes first among the cameras that take more than an equal share, so one camera
+    with a high bit rate does not push the others out. By age nothing goes while the clock is unsure. What a hold
+    touches stays, whatever the limits say.
+    """
+    queues = {camera: _Queue(iter(rows), held.get(camera, ())) for camera, rows in oldest_first.items()}
+    doomed: list[SegmentRow] = []
+    left = {camera: state.bytes_by_camera.get(camera, 0) for camera in queues}
+    if state.is_clock_trusted:
+        limit_ns = state.now_wall_ns - limits.keep_days * DAY_S * NS_PER_S
+        for camera, queue in queues.items():
+            while queue.next is not None and queue.next.end_wall_ns <= limit_ns:
+                left[camera] -= queue.next.bytes
+                doomed.append(queue.take())
+    freed_bytes = sum(row.bytes for row in doomed)
+    wanted_bytes = _wanted_bytes(limits, state)
+    while freed_bytes < wanted_bytes:
+        chosen = _next_camera(queues, left)
+        if chosen is None:
+            break
+        row = queues[chosen].take()
+        left[chosen] -= row.bytes
+        freed_bytes += row.bytes
+        doomed.append(row)
+    required_bytes = max(_over_bytes(limits, state), 0)
+    return DeletionPlan(tuple(doomed), freed_bytes, max(required_bytes - freed_bytes, 0))
+
+
+class _Queue:
+    """One camera's segments that no hold touches, oldest first; `next` is the one to go next."""
+
+    def __init__(self, rows: Iterator[SegmentRow], held: Sequence[WallSpan]) -> None:
+        self._rows = rows
+        self._held = held
+        self.next: SegmentRow | None = None
+        self._advance()
+
+    def take(self) -> SegmentRow:
+        row = self.next
+        assert row is not None
+        self._advance()
+        return row
+
+    def _advance(self) -> None:
+        self.next = next((row for row in self._rows if not _is_held(row, self._held)), None)
+
+
+def _is_held(row: SegmentRow, held: Sequence[WallSpan]) -> bool:
+    # A damaged segment knows only its beginning; a hold over that instant keeps it for a person to look at.
+    span = WallSpan(row.start_wall_ns, max(row.end_wall_ns, row.start_wall_ns + 1))
+    return any(span.overlaps(each) for each in held)
+
+
+def _over_bytes(limits: RetentionLimits, state: RingState) -> int:
+    return max(sum(state.bytes_by_camera.values()) - limits.max_bytes, limits.min_free_bytes - state.free_bytes)
+
+
+def _wanted_bytes(limits: RetentionLimits, state: RingState) -> int:
+    over_bytes = _over_bytes(limits, state)
+    return over_bytes + int(limits.max_bytes * _SLACK_RATIO) if over_bytes > 0 else 0
+
+
+def _next_camera(queues: Mapping[str, _Queue], left: Mapping[str, int]) -> str | None:
+    """Whose oldest goes next; None when nothing is left that may go."""
+    ready = [camera for camera, queue in queues.items() if queue.next is not None]
+    if not ready:
+        return None
+    share_bytes = sum(left.values()) / len(left)
+    greedy = [camera for camera in ready if left[camera] >= share_bytes] or ready
+
+    def age(camera: str) -> tuple[int, str]:
+        row = queues[camera].next
+        return (row.start_wall_ns if row else 0, camera)
+
+    return min(greedy, key=age)
