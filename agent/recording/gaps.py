@@ -150,26 +150,27 @@ class _Judge:
         self._now_wall_ns = now_wall_ns
 
     def hole(self, hole: WallSpan) -> list[Gap]:
-        found = [Gap(part.start_ns, part.end_ns, GapReason.NOT_YET, "in the future") for part in self._future(hole)]
+        found: list[Gap] = []
+        for by, reason, words in self._exact(hole):
+            for part in subtract(hole, (gap.span for gap in found)):
+                taken = part.intersection(by)
+                if taken is not None:
+                    found.append(Gap(taken.start_ns, taken.end_ns, reason, words))
         rest = subtract(hole, (gap.span for gap in found))
+        found.extend([self._remainder(part, hole, found) for part in rest])
+        return sorted(found, key=lambda gap: gap.start_wall_ns)
+
+    def _exact(self, hole: WallSpan) -> Iterable[tuple[WallSpan, GapReason, str]]:
+        """Evidence that has a span of its own, the strongest first."""
+        yield WallSpan(self._now_wall_ns, max(hole.end_ns, self._now_wall_ns)), GapReason.NOT_YET, "in the future"
         for expired in self._evidence.expired:
-            found.extend(_take(rest, expired, GapReason.EXPIRED, "deleted by the ring's retention"))
-        rest = subtract(hole, (gap.span for gap in found))
+            yield expired, GapReason.EXPIRED, "deleted by the ring's retention"
         # The later an outage began, the newer is what it knows: it wins where two overlap.
         for outage in sorted(self._evidence.outages, key=lambda each: each.start_wall_ns, reverse=True):
             words = f"told by the camera's process{': ' if outage.detail else ''}{outage.detail}"
-            found.extend(_take(rest, self._outage_span(outage, hole), outage.reason, words))
-            rest = subtract(hole, (gap.span for gap in found))
+            yield self._outage_span(outage, hole), outage.reason, words
         for unserved in self._out_of_service(hole):
-            words = "the camera was not in the node's configuration"
-            found.extend(_take(rest, unserved, GapReason.NOT_PROVISIONED, words))
-        rest = subtract(hole, (gap.span for gap in found))
-        found.extend(self._remainder(part, hole, found) for part in rest)
-        return sorted(found, key=lambda gap: gap.start_wall_ns)
-
-    def _future(self, hole: WallSpan) -> Iterable[WallSpan]:
-        part = hole.intersection(WallSpan(self._now_wall_ns, max(hole.end_ns, self._now_wall_ns)))
-        return () if part is None else (part,)
+            yield unserved, GapReason.NOT_PROVISIONED, "the camera was not in the node's configuration"
 
     def _outage_span(self, outage: Outage, hole: WallSpan) -> WallSpan:
         """An outage without an end lasts until footage resumes, unless the process that told it ended before."""
@@ -228,11 +229,6 @@ class _Judge:
             is_agent_running=self._evidence.is_agent_running,
             is_same_boot=self._evidence.is_same_boot,
         )
-
-
-def _take(rest: Sequence[WallSpan], by: WallSpan, reason: GapReason, evidence: str) -> list[Gap]:
-    parts = (each.intersection(by) for each in rest)
-    return [Gap(part.start_ns, part.end_ns, reason, evidence) for part in parts if part is not None]
 
 
 def _merge(gaps: Iterable[Gap]) -> list[Gap]:
