@@ -39,6 +39,12 @@ class Hello(_Notice, tag="hello"):
     camera: str = ""
 
 
+class Goodbye(_Notice, tag="goodbye"):
+    """Last frame of a process that was asked to end. A link that is lost without it means a crash."""
+
+    session: str
+
+
 class StreamStarted(_Notice, tag="stream_started"):
     """A run began. Camera → vision, and again whenever vision reconnects. Payload: the codec's extradata.
 
@@ -173,6 +179,7 @@ class SnapshotTaken(_Notice, tag="snapshot_taken"):
 
 Notice = (
     Hello
+    | Goodbye
     | StreamStarted
     | VideoPacket
     | SegmentOpened

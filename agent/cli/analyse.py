@@ -166,7 +166,7 @@ def _id_maker(name: str, what: str) -> Callable[[], str]:
 def _report(summary: AnalyseSummary, video: Path, out: Path | None) -> None:
     """For people, on stderr, so that stdout is events only."""
     if summary.problem:
-        typer.echo(f"{video}: {summary.problem}", err=True)
+        typer.echo(f"{video}: {summary.problem}; copy the file again if its original is whole", err=True)
     if out is not None:
         speed = summary.video_s / summary.wall_s if summary.wall_s else 0.0
         typer.echo(

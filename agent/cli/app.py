@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from agent.cli import run
+from agent.cli import analyse, centre, footage, run
 
 app = typer.Typer(
     name="wayside",
@@ -17,3 +17,6 @@ app.command()(run.run)
 app.command()(run.camera)
 app.command()(run.vision)
 app.command()(run.node)
+app.command()(analyse.analyse)
+app.add_typer(footage.app)
+app.add_typer(centre.app)

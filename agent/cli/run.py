@@ -8,13 +8,16 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agent.cli.faults import explained
 from agent.cli.settings import ConfigOption, load_config
 from agent.config import Config
+
+if TYPE_CHECKING:
+    from agent.processes.supervise import ChildCommand
 
 
 @explained
@@ -30,7 +33,7 @@ def run(config: ConfigOption) -> None:
     raise typer.Exit(supervise(_children(settings, config), Path(settings.runtime_dir), stop))
 
 
-def _children(settings: Config, config: Path) -> "list[ChildCommand]":
+def _children(settings: Config, config: Path) -> list[ChildCommand]:
     from agent.processes.supervise import ChildCommand
 
     # 2 s of silence is a hang for those that must be back within 5 s (product: findings again within 5 s).

@@ -87,7 +87,9 @@ class SegmentWriter:
         self.frames = 0
         self.write_s = 0.0
         try:
-            self._container = av.open(self._file, "w", format="mp4", options=_options(settings), buffer_size=_BUFFER_BYTES)
+            self._container = av.open(
+                self._file, "w", format="mp4", options=_options(settings), buffer_size=_BUFFER_BYTES
+            )
             self._container.metadata["comment"] = settings.comment
             self._stream = self._container.add_stream_from_template(template)
             if settings.codec is Codec.HEVC:

@@ -50,7 +50,9 @@ class SourceAddress:
     def shown(self) -> str:
         """The address without credentials, for people."""
         parts = urlsplit(self.url)
-        return self.url if "@" not in parts.netloc else urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        return (
+            self.url if "@" not in parts.netloc else urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        )
 
 
 class Source:
@@ -73,7 +75,9 @@ class Source:
 
     def packets(self, stop: threading.Event) -> Iterator[Packet]:
         """Access units in the order of the stream until `stop`. Raises a CameraError when the stream ends by itself."""
-        reads = _paced(self._container, self.stream, stop) if self.address.is_file else self._container.demux(self.stream)
+        reads = (
+            _paced(self._container, self.stream, stop) if self.address.is_file else self._container.demux(self.stream)
+        )
         try:
             for packet in reads:
                 if stop.is_set():
@@ -209,4 +213,6 @@ def read_password(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").split("\n", 1)[0].strip()
     except OSError as exc:
-        raise CameraRefused(file=path, remedy="the password file cannot be read; create it or correct the path") from exc
+        raise CameraRefused(
+            file=path, remedy="the password file cannot be read; create it or correct the path"
+        ) from exc

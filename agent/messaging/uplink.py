@@ -24,6 +24,8 @@ from agent.messaging.conversation import WILL_DELAY_S, Conversation, NodeSide, S
 from agent.stage import Stage
 from agent.units import NS_PER_S
 
+__all__ = ["NodeSide", "Uplink", "UplinkOptions"]
+
 # Broker events that wait while the store is busy. Confirmations are bounded by the window, so this bounds messages.
 _INBOX_ITEMS: Final = 20_000
 _INBOX_BYTES: Final = 32 << 20

@@ -19,6 +19,7 @@ from agent.media.capture import Capture, CapturedPacket, Session, Sink
 from agent.media.source import SourceAddress, read_password
 from agent.notices import (
     CameraStatus,
+    Goodbye,
     Hello,
     SegmentClosed,
     SegmentOpened,
@@ -67,6 +68,7 @@ class _CameraProcess:
         boot = claim_boot(data_dir)
         hello = Hello(process="camera", pid=os.getpid(), session=new_uuid7(), camera=camera.id)
         self._camera = camera
+        self._session = hello.session
         self._stop = stop
         self._progress = Progress()
         self._node = LinkClient(runtime_dir / "node.sock", hello)
@@ -109,6 +111,7 @@ class _CameraProcess:
         recorder.join(_JOIN_S)
         self._recorder.finish()
         self._node.send(self._status.make())
+        self._node.send(Goodbye(session=self._session))
         self._vision.close()
         self._node.close()
 
@@ -195,9 +198,7 @@ class _Sample:
 class _Status:
     """How the recording goes, each second; the rates are those of the second before."""
 
-    def __init__(
-        self, camera: str, recorder: Recorder, vision: _VisionSink, outages: OutageBook, clock: Clock
-    ) -> None:
+    def __init__(self, camera: str, recorder: Recorder, vision: _VisionSink, outages: OutageBook, clock: Clock) -> None:
         self._camera = camera
         self._recorder = recorder
         self._vision = vision

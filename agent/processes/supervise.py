@@ -62,7 +62,7 @@ class _Child:
             WATCHDOG_USEC=str(int(self.command.watchdog_s * 1e6)),
             **{SUPERVISED_ENV: str(os.getpid())},
         )
-        self.process = subprocess.Popen(self.command.argv, env=environment)  # noqa: S603 - our own commands
+        self.process = subprocess.Popen(self.command.argv, env=environment)
         self.life = started(self.life, now_s)
         _log.info("process started", process=self.command.name, pid=self.process.pid)
 

@@ -88,6 +88,7 @@ class VideoFile:
             yield packet
 
     def _decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+        self._damaged += packet is not None and packet.is_corrupt
         try:
             return list(self._stream.decode(packet))
         except av.error.InvalidDataError:

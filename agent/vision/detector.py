@@ -79,7 +79,7 @@ def _letterbox(bgr: BgrImage, scale: float) -> npt.NDArray[np.float32]:
 
 
 def _candidates(outputs: dict[str, Floats]) -> tuple[Floats, Floats, Ints]:
-    """Boxes (N, 4) in pixels of the input, scores (N,) and COCO classes (N,), at most _MAX_BOXES, before suppression."""
+    """Boxes (N, 4) in pixels of the input, scores (N,), COCO classes (N,); at most _MAX_BOXES, not yet suppressed."""
     boxes: list[Floats] = []
     scores: list[Floats] = []
     classes: list[Ints] = []

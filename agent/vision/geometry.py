@@ -16,6 +16,11 @@ class Label(StrEnum):
     BUS = "bus"
     TRUCK = "truck"
 
+    @property
+    def is_vehicle(self) -> bool:
+        """Whether it has a motor or wheels: all but a person."""
+        return self is not Label.PERSON
+
 
 @dataclass(frozen=True, slots=True)
 class Box:

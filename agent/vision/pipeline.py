@@ -31,13 +31,15 @@ class Picture(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one analysed frame showed. `is_detected`: the detector ran on it; else tracks are as they were."""
+    """What one analysed frame showed. `is_detected`: the detector ran on it; else tracks are as they were. `ended`: the
+    confirmed tracks that were given up at this frame."""
 
     media_ns: int
     motion: Motion
     detections: tuple[Detection, ...]
     tracks: tuple[Track, ...]
     is_detected: bool
+    ended: tuple[Track, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +85,18 @@ class Pipeline:
         evidence = Evidence(picture.media_ns, self._moved_ns, self._detected_ns, bool(self._tracks))
         detects = should_detect(evidence)
         detections = self._detector.detect(picture.bgr()) if detects else ()
+        ended: tuple[Track, ...] = ()
         if detects:
             self._detected_ns = picture.media_ns
-            self._tracks = self._tracker.update(detections, picture.media_ns)
+            tracked = self._tracker.update(detections, picture.media_ns)
+            self._tracks, ended = tracked.living, tracked.ended
         self._counters = replace(
             counters,
             analysed=counters.analysed + 1,
             inferences=counters.inferences + detects,
             moved=counters.moved + has_moved,
         )
-        return Seen(picture.media_ns, motion, detections, self._tracks, detects)
+        return Seen(picture.media_ns, motion, detections, self._tracks, detects, ended)
 
     def _is_due(self, media_ns: int) -> bool:
         """On a grid of the rate rather than an interval after the last, so that 30 fps at 5 fps gives 5 and not 4.3."""

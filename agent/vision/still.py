@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
@@ -12,6 +12,9 @@ import numpy as np
 from agent.errors import VideoError
 from agent.vision.detector import BgrImage
 from agent.vision.geometry import Box
+
+if TYPE_CHECKING:
+    from cv2.typing import MatLike
 
 # Contract: a picture in a message.
 MAX_STILL_BYTES: Final = 30_000
@@ -49,7 +52,7 @@ def encode_still(bgr: BgrImage, marks: Sequence[Mark] = (), *, max_bytes: int = 
     raise VideoError(remedy=f"the picture does not fit into {max_bytes} bytes", width=bgr.shape[1], height=bgr.shape[0])
 
 
-def _draw(picture: BgrImage, mark: Mark) -> None:
+def _draw(picture: MatLike, mark: Mark) -> None:
     height, width = picture.shape[:2]
     scale = np.array([width, height])
     left, top = (np.array([mark.box.x, mark.box.y]) * scale).astype(int).tolist()

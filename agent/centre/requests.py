@@ -1,0 +1,122 @@
+"""Pulling a clip: ask the node, receive what it sends, prove it, and put it where the person wanted it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.centre.client import CentreClient, Request
+from agent.centre.receive import Announced, Receiver, ReceiverOptions
+from agent.contract.commands import Answer, AnswerState, CommandName
+from agent.contract.requests import ClipExportArgs, ClipExportResult, ClipPlanArgs, ClipPlanResult
+from agent.contract.topics import NodeAddress
+from agent.contract.wire import decode
+from agent.errors import UploadError
+from agent.recording.clipfile import ClipFacts, verify_clip
+
+OnProgress = Callable[[float, str], None]
+
+# The plan may need one file more by the time of the export, when a camera changes its parameters in between.
+_SPARE_FILES = 1
+# The node says "done" after the receiver confirmed the last byte; writing the file's end takes moments.
+_ARRIVAL_S = 30.0
+_DELIVERED = (AnswerState.SUCCEEDED, AnswerState.PARTIAL)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRequest:
+    """Footage of one camera from `start` to `end`, RFC 3339 with offset. `purpose` and `case_ref` stand in the node's
+    audit."""
+
+    address: NodeAddress
+    camera: str
+    start: str
+    end: str
+    purpose: str
+    case_ref: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PullOptions:
+    """`out`: where the clip goes (further files get -2, -3 …); `receive_host`: on which address it is received;
+    `silence_s`: how long the node may say nothing."""
+
+    out: Path
+    receive_host: str = "127.0.0.1"
+    silence_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class PulledFile:
+    """A file that arrived and was verified; `facts` is what its own boxes prove."""
+
+    path: Path
+    sha256: str
+    facts: ClipFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """`result` is None when the node refused or failed; `answer` then says why. `files` are all verified."""
+
+    answer: Answer
+    result: ClipExportResult | None
+    files: tuple[PulledFile, ...]
+
+
+def pull_clip(
+    client: CentreClient, request: ClipRequest, options: PullOptions, on_progress: OnProgress | None = None
+) -> Pulled:
+    """Ask, receive, verify. Raises NoAnswer, UploadError when a promised file did not arrive, ClipDamaged when one is not
+    what the node sent."""
+
+    def tell(answer: Answer) -> None:
+        if on_progress is not None:
+            on_progress(answer.progress or 0.0, answer.message or answer.state.value)
+
+    plan = client.ask(
+        _request(request, CommandName.CLIP_PLAN, ClipPlanArgs(camera=request.camera, start=request.start, end=request.end)),
+        timeout_s=options.silence_s,
+    )
+    if plan.state is not AnswerState.SUCCEEDED:
+        return Pulled(plan, None, ())
+    count = max(decode(plan.result, ClipPlanResult).files, 1) + _SPARE_FILES
+    with Receiver(ReceiverOptions(host=options.receive_host)) as receiver:
+        announced = [receiver.announce(_numbered(options.out, number)) for number in range(count)]
+        args = ClipExportArgs(
+            camera=request.camera,
+            start=request.start,
+            end=request.end,
+            upload_url=announced[0].url,
+            upload_method="tus",
+            more_upload_urls=tuple(each.url for each in announced[1:]),
+        )
+        answer = client.ask(_request(request, CommandName.CLIP_EXPORT, args), timeout_s=options.silence_s, on_answer=tell)
+        result = _result(answer)
+        files = _collect(result, announced) if answer.state in _DELIVERED and result is not None else ()
+    return Pulled(answer, result, files)
+
+
+def _request(request: ClipRequest, name: CommandName, args: ClipPlanArgs | ClipExportArgs) -> Request:
+    return Request(request.address, name, args, request.purpose, request.case_ref)
+
+
+def _result(answer: Answer) -> ClipExportResult | None:
+    return None if bytes(answer.result) in (b"", b"null") else decode(answer.result, ClipExportResult)
+
+
+def _collect(result: ClipExportResult, announced: list[Announced]) -> tuple[PulledFile, ...]:
+    """Every promised file, verified by the hash that the node stated and by its own boxes."""
+    files: list[PulledFile] = []
+    for promised, expected in zip(result.files, announced, strict=False):
+        received = expected.wait(_ARRIVAL_S)
+        if received is None:
+            raise UploadError(reason="not_arrived", file=promised.name, remedy="ask for the clip again")
+        facts = verify_clip(received.path, promised.sha256)
+        files.append(PulledFile(received.path, promised.sha256, facts))
+    return tuple(files)
+
+
+def _numbered(out: Path, number: int) -> Path:
+    return out if number == 0 else out.with_name(f"{out.stem}-{number + 1}{out.suffix}")

@@ -1,0 +1,176 @@
+"""`clip.plan` and `clip.export`: footage of a span, or exactly which parts are missing and why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from agent.commands.trust import Trust
+from agent.commands.upload import Upload, UploadPolicy, check_target, upload_put, upload_tus
+from agent.commands.work import Outcome, Work
+from agent.contract.commands import AnswerState
+from agent.contract.events import CLIP, ClipData, ClipFileData
+from agent.contract.requests import ClipExportArgs, ClipExportResult, ClipPlanArgs, ClipPlanResult
+from agent.contract.wire import WireGap, WireSpan
+from agent.errors import CommandFailed, CommandRejected
+from agent.recording.cut import ClipPlan
+from agent.recording.exporter import ExportedFile, export_clip
+from agent.recording.ringclip import plan_from_ring
+from agent.store import transaction
+from agent.units import WallSpan, format_rfc3339, parse_span
+
+# Cutting is a copy on disk, the line is what takes time: what each takes of the progress that staff see.
+_CUT_SHARE: Final = 0.2
+_REPORT_INTERVAL_S: Final = 0.5
+
+
+def plan_clip_command(work: Work) -> Outcome:
+    args = msgspec.json.decode(work.payload.args, type=ClipPlanArgs)
+    plan = _plan(work, args.camera, args.start, args.end)
+    result = ClipPlanResult(
+        camera=plan.camera,
+        asked=_span(plan.asked),
+        delivered=tuple(map(_span, plan.delivered)),
+        gaps=_gaps(plan),
+        files=len(plan.files),
+        bytes=plan.size_bytes,
+    )
+    return Outcome(AnswerState.SUCCEEDED, result)
+
+
+def export_clip_command(work: Work) -> Outcome:
+    args = msgspec.json.decode(work.payload.args, type=ClipExportArgs)
+    policy = UploadPolicy(allow_loopback_http=work.facts.trust is Trust.OPEN)
+    urls = (args.upload_url, *args.more_upload_urls)
+    for url in urls:
+        check_target(url, policy)
+    plan = _plan(work, args.camera, args.start, args.end)
+    if not plan.files:
+        return _ended(work, plan, (), AnswerState.FAILED, "nothing_recorded", "nothing of this span was recorded")
+    if len(plan.files) > len(urls):
+        raise CommandRejected(
+            reason="too_few_addresses", files=len(plan.files), remedy="the clip needs more files; ask clip.plan first"
+        )
+    progress = _Progress(work.report)
+    folder = work.facts.data_dir / "exports" / work.payload.jti
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        out = folder / f"{args.camera}_{plan.asked.start_ns // 1_000_000}.mp4"
+        files = export_clip(plan, work.facts.data_dir, out, progress.cut)
+        for number, (file, url) in enumerate(zip(files, urls, strict=False)):
+            upload = Upload(file.path, file.sha256, url)
+            carry = upload_put if args.upload_method == "put" else upload_tus
+            carry(upload, policy, stop=work.stop, on_progress=progress.upload(number, len(files)))
+    finally:
+        _remove(folder)
+    state = AnswerState.PARTIAL if plan.is_partial else AnswerState.SUCCEEDED
+    message = "parts are missing, see gaps" if plan.is_partial else ""
+    return _ended(work, plan, files, state, "gaps" if plan.is_partial else "", message)
+
+
+def _plan(work: Work, camera: str, start: str, end: str) -> ClipPlan:
+    """Raises CommandRejected for an unknown camera or the future, TimeError for a time that must be guessed."""
+    work.require_camera(camera)
+    asked = parse_span(start, end)
+    now_ns = work.facts.clock.wall_ns()
+    if asked.start_ns >= now_ns:
+        raise CommandRejected(
+            reason="in_the_future", start=start, remedy=f"the node's clock says {format_rfc3339(now_ns)}; ask later"
+        )
+    return plan_from_ring(work.conn, work.facts.data_dir, camera, asked, now_ns)
+
+
+def _ended(
+    work: Work, plan: ClipPlan, files: tuple[ExportedFile, ...], state: AnswerState, reason: str, message: str
+) -> Outcome:
+    """The outcome, told as a `clip` event too: the centre's record of who got what does not depend on the requester."""
+    told = tuple(_file(file, plan) for file in files)
+    result = ClipExportResult(
+        camera=plan.camera,
+        asked=_span(plan.asked),
+        delivered=tuple(map(_span, plan.delivered)),
+        gaps=_gaps(plan),
+        files=told,
+    )
+    data = ClipData(
+        jti=work.payload.jti,
+        state=state.value,
+        camera=plan.camera,
+        asked=result.asked,
+        delivered=result.delivered,
+        gaps=result.gaps,
+        files=told,
+        actor=work.payload.actor.id,
+        purpose=work.payload.purpose,
+        case_ref=work.payload.case_ref,
+        reason=reason,
+    )
+    with transaction(work.conn):
+        work.hands.tell(work.conn, CLIP, data, plan.camera)
+    return Outcome(state, result, reason, message)
+
+
+class _Progress:
+    """Over all steps of one clip, told at most twice a second."""
+
+    def __init__(self, report: Callable[[float, str], None]) -> None:
+        self._report = report
+        self._told_s = 0.0
+
+    def cut(self, done_bytes: int, total_bytes: int) -> None:
+        self._tell(_CUT_SHARE * done_bytes / max(total_bytes, 1), "cutting")
+
+    def upload(self, number: int, count: int) -> Callable[[int, int], None]:
+        def told(done_bytes: int, total_bytes: int) -> None:
+            share = (number + done_bytes / max(total_bytes, 1)) / count
+            self._tell(_CUT_SHARE + (1 - _CUT_SHARE) * share, "sending")
+
+        return told
+
+    def _tell(self, progress: float, word: str) -> None:
+        now_s = time.monotonic()
+        if now_s - self._told_s >= _REPORT_INTERVAL_S:
+            self._told_s = now_s
+            self._report(min(progress, 1.0), word)
+
+
+def _remove(folder: Path) -> None:
+    try:
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+    except OSError as exc:
+        raise CommandFailed(reason="exports_not_removed", folder=str(folder)) from exc
+
+
+def _file(file: ExportedFile, plan: ClipPlan) -> ClipFileData:
+    return ClipFileData(
+        name=file.path.name,
+        bytes=file.size_bytes,
+        sha256=file.sha256,
+        start=format_rfc3339(file.span.start_ns),
+        end=format_rfc3339(file.span.end_ns),
+        frames=file.frames,
+        codec=plan.files[0].movie.codec,
+    )
+
+
+def _gaps(plan: ClipPlan) -> tuple[WireGap, ...]:
+    return tuple(wire_gap(gap.span, gap.reason) for gap in plan.gaps)
+
+
+def wire_gap(span: WallSpan, reason: str) -> WireGap:
+    return WireGap(
+        start=format_rfc3339(span.start_ns),
+        end=format_rfc3339(span.end_ns),
+        seconds=round(span.duration_s, 3),
+        reason=reason,
+    )
+
+
+def _span(span: WallSpan) -> WireSpan:
+    return WireSpan(start=format_rfc3339(span.start_ns), end=format_rfc3339(span.end_ns))

@@ -1,0 +1,82 @@
+"""The `command` table: what was asked, by whom, and what became of it. Survives a restart; owner of its rows.
+
+A `jti` that is known gets its stored answer again and no second execution; unfinished rows are taken up again after a
+restart. Every function runs on the thread that owns the connection; writes belong to the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+import msgspec
+
+from agent.commands.trust import COUNTER_WINDOW, is_counter_fresh
+from agent.contract.commands import Answer, AnswerState, CommandPayload
+from agent.contract.wire import encode
+
+# Answers are kept as long as a requester may ask again for a late one; a week covers a long weekend's outage.
+_KEEP_NS = 7 * 86_400 * 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    payload: CommandPayload
+    state: AnswerState
+    answer: Answer | None
+
+
+def known(conn: sqlite3.Connection, jti: str) -> JournalRow | None:
+    """The command of this `jti`, or None when it was never accepted here."""
+    row = conn.execute("SELECT payload, state, answer FROM command WHERE jti = ?", (jti,)).fetchone()
+    return None if row is None else _row(row)
+
+
+def is_fresh(conn: sqlite3.Connection, command: CommandPayload) -> bool:
+    """Whether this issuer's counter may be used (contract: unseen within a window of 1 024)."""
+    newest = conn.execute("SELECT max(ctr) FROM command_counter WHERE iss = ?", (command.iss,)).fetchone()[0]
+    seen = conn.execute(
+        "SELECT 1 FROM command_counter WHERE iss = ? AND ctr = ?", (command.iss, command.ctr)
+    ).fetchone()
+    return is_counter_fresh(command.ctr, newest, is_seen=seen is not None)
+
+
+def accept(conn: sqlite3.Connection, command: CommandPayload, wall_ns: int) -> None:
+    """Remember the command and its counter, in the caller's transaction, before anything is done."""
+    conn.execute(
+        "INSERT INTO command (jti, name, payload, state, answer, received_wall_ns) VALUES (?, ?, ?, ?, NULL, ?)",
+        (command.jti, command.name, msgspec.json.encode(command), AnswerState.ACCEPTED.value, wall_ns),
+    )
+    conn.execute("INSERT INTO command_counter (iss, ctr) VALUES (?, ?)", (command.iss, command.ctr))
+    conn.execute(
+        "DELETE FROM command_counter WHERE iss = ? AND ctr <= (SELECT max(ctr) FROM command_counter WHERE iss = ?) - ?",
+        (command.iss, command.iss, COUNTER_WINDOW),
+    )
+    conn.execute(
+        "DELETE FROM command WHERE received_wall_ns < ? AND state NOT IN ('accepted', 'running')", (wall_ns - _KEEP_NS,)
+    )
+
+
+def finish(conn: sqlite3.Connection, answer: Answer) -> None:
+    """Store the one final answer. A second one for the same command changes nothing."""
+    conn.execute(
+        "UPDATE command SET state = ?, answer = ? WHERE jti = ? AND state IN ('accepted', 'running')",
+        (answer.state.value, encode(answer), answer.jti),
+    )
+
+
+def unfinished(conn: sqlite3.Connection) -> list[CommandPayload]:
+    """Commands that were accepted and have no final answer yet, oldest first."""
+    rows = conn.execute(
+        "SELECT payload FROM command WHERE state IN ('accepted', 'running') ORDER BY received_wall_ns, jti"
+    )
+    return [msgspec.json.decode(row[0], type=CommandPayload) for row in rows.fetchall()]
+
+
+def _row(row: tuple[bytes, str, bytes | None]) -> JournalRow:
+    payload, state, answer = row
+    return JournalRow(
+        msgspec.json.decode(payload, type=CommandPayload),
+        AnswerState(state),
+        None if answer is None else msgspec.json.decode(answer, type=Answer),
+    )

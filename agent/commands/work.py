@@ -1,0 +1,86 @@
+"""What a command's file is given and what it gives back."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from agent.clock import Clock
+from agent.commands.trust import Trust
+from agent.contract.commands import Answer, AnswerState, CommandPayload
+from agent.contract.events import EventData
+from agent.contract.requests import Result
+from agent.contract.topics import NodeAddress
+from agent.errors import CommandRejected
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A picture of a camera: JPEG of at most 30 kB and the wall time it shows."""
+
+    camera: str
+    jpeg: bytes
+    wall_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What commands may know of the node; constant for the life of the process."""
+
+    address: NodeAddress
+    data_dir: Path
+    cameras: tuple[str, ...]
+    zone: ZoneInfo
+    clock: Clock
+    trust: Trust
+    boot_id: str
+    started_mono_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeHands:
+    """What commands may do through the rest of the node. Each may be called from any of the command threads.
+
+    `snapshot` asks vision and raises CommandFailed; `respond` hands an answer to the uplink for a reply topic; `tell`
+    appends an event to the outbox in the caller's transaction: connection, event type, data, camera or "".
+    """
+
+    snapshot: Callable[[str], Snapshot]
+    respond: Callable[[str, Answer], None]
+    tell: Callable[[sqlite3.Connection, str, EventData, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of a command; `state` is a final one."""
+
+    state: AnswerState
+    result: Result | None
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One command being carried out. `conn` belongs to the thread that runs it; `report` publishes progress (0 to 1)
+    with a line for people; `stop` is set when the node shuts down."""
+
+    payload: CommandPayload
+    conn: sqlite3.Connection
+    facts: NodeFacts
+    hands: NodeHands
+    report: Callable[[float, str], None]
+    stop: threading.Event
+
+    def require_camera(self, camera: str) -> str:
+        """The camera's id. Raises CommandRejected, which names those that there are."""
+        if camera not in self.facts.cameras:
+            there = ", ".join(self.facts.cameras) or "none"
+            raise CommandRejected(
+                reason="unknown_camera", camera=camera, remedy=f"the cameras of this node are: {there}"
+            )
+        return camera

@@ -1,0 +1,234 @@
+"""The node process: keeps the store and talks to the centre. It never parses a picture or a stream."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from agent import log
+from agent.clock import Clock, SystemClock
+from agent.commands.dispatch import Dispatcher, Inbound
+from agent.commands.trust import Trust
+from agent.commands.work import NodeFacts, NodeHands
+from agent.config import Config
+from agent.contract.commands import Answer
+from agent.contract.events import EventData
+from agent.contract.topics import NodeAddress, parse_topic
+from agent.contract.wire import encode
+from agent.ledger import Ledger
+from agent.link_server import LinkServer
+from agent.mailbox import Mailbox
+from agent.messaging.lanes import Moment, Origin
+from agent.messaging.outbox import EventDraft, append
+from agent.messaging.conversation import UplinkOptions
+from agent.messaging.uplink import Uplink
+from agent.notify import Notifier, Progress, watch
+from agent.processes.board import Board
+from agent.processes.keeper import Keeper, KeeperFacts
+from agent.processes.reception import Arrived, Reception
+from agent.recording import evidence
+from agent.recording.boot import BootNumber, claim_boot, ensure_ring
+from agent.recording.janitor import Janitor
+from agent.recording.records import AgentStarted, AgentStopped, Configured
+from agent.recording.recovery import reconcile
+from agent.recording.retention import RetentionLimits
+from agent.stage import Stage
+from agent.store import open_store, transaction
+
+# A sweep costs some ms; a minute of eight cameras at 8 Mbit/s is 0.5 GB, far below `min_free`.
+_SWEEP_S: Final = 30.0
+_KEEPER_LIMIT_S: Final = 10.0
+_JOIN_S: Final = 5.0
+_MAX_ARRIVED: Final = 100_000
+
+_log = log.get("node")
+
+
+def run_node(config: Config, stop: threading.Event) -> int:
+    """Keep and talk until `stop`. Raises StoreError, DiskError, RingMissing, LinkError before anything is begun."""
+    _NodeProcess(config, stop).run()
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What everything else stands on."""
+
+    config: Config
+    data_dir: Path
+    clock: Clock
+    boot: BootNumber
+    ledger: Ledger
+    origin: Origin
+    cameras: tuple[str, ...]
+
+    def connect(self) -> sqlite3.Connection:
+        return open_store(self.data_dir)
+
+    def moment(self) -> Moment:
+        status = self.clock.status()
+        return Moment(self.clock.wall_ns(), self.clock.mono_ns(), status.quality.value)
+
+
+class _NodeProcess:
+    """Everything the process holds, opened in order and closed backwards."""
+
+    def __init__(self, config: Config, stop: threading.Event) -> None:
+        self._stop = stop
+        self._ground = ground = _prepare_ground(config)
+        self._progress = Progress()
+        self._inbox: Mailbox[Arrived] = Mailbox(_MAX_ARRIVED)
+        self._reception = Reception(self._inbox, frozenset(ground.cameras), ground.clock)
+        self._board = Board(config, ground.data_dir, self._reception, ground.clock, ground.boot)
+        self._workers_stop = threading.Event()
+        self._dispatcher = Dispatcher(self._facts(), self._hands(), ground.connect, self._workers_stop)
+        self._board.commands = self._offer
+        self._uplink = self._make_uplink()
+        self._server: LinkServer | None = None
+        self._stages = [
+            Stage("keeper", self._keep, stop=self._workers_stop),
+            Stage("commands", self._dispatcher.run_commands, stop=self._workers_stop),
+            Stage("jobs", self._dispatcher.run_jobs, stop=self._workers_stop),
+            Stage("janitor", self._sweep, stop=self._workers_stop),
+        ]
+
+    def run(self) -> None:
+        self._progress.register("keeper", _KEEPER_LIMIT_S)
+        self._server = LinkServer(
+            Path(self._ground.config.runtime_dir) / "node.sock",
+            on_notice=self._reception.on_notice,
+            on_connect=self._reception.on_connect,
+            on_disconnect=self._reception.on_disconnect,
+        )
+        for stage in self._stages:
+            stage.start()
+        if self._uplink is not None:
+            self._uplink.start()
+        notifier = Notifier()
+        notifier.ready()
+        _log.info("node ready", node=self._ground.origin.address.node, boot=self._ground.boot.boot)
+        watch(notifier, self._progress, self._stop)
+        notifier.stopping()
+        self._close()
+
+    def _close(self) -> None:
+        """Cameras stop at the same time: wait for their last words, then write down that this end was wanted."""
+        self._reception.wait_for_goodbyes(_JOIN_S / 2)
+        if self._server is not None:
+            self._server.close()
+        self._workers_stop.set()
+        self._inbox.close()
+        for stage in self._stages:
+            if not stage.join(_JOIN_S):
+                _log.warning("stage did not end", stage=stage.name)
+        conn = self._ground.connect()
+        with transaction(conn):
+            evidence.note(conn, self._ground.ledger, AgentStopped())
+        conn.close()
+        if self._uplink is not None:
+            self._uplink.stop(_JOIN_S / 2)
+        self._ground.ledger.close()
+
+    def _facts(self) -> NodeFacts:
+        ground = self._ground
+        return NodeFacts(
+            address=ground.origin.address,
+            data_dir=ground.data_dir,
+            cameras=ground.cameras,
+            zone=ground.config.zone,
+            clock=ground.clock,
+            trust=Trust(ground.config.trust),
+            boot_id=ground.boot.boot_id,
+            started_mono_ns=ground.clock.mono_ns(),
+        )
+
+    def _hands(self) -> NodeHands:
+        def respond(topic: str, answer: Answer) -> None:
+            if self._uplink is not None:
+                self._uplink.respond(parse_topic(topic).name, encode(answer))
+
+        def tell(conn: sqlite3.Connection, event_type: str, data: EventData, camera: str) -> None:
+            append(conn, self._ground.origin, EventDraft(event_type, camera, data, self._ground.moment()))
+            self._wake()
+
+        return NodeHands(snapshot=self._reception.snapshot, respond=respond, tell=tell)
+
+    def _offer(self, inbound: Inbound) -> None:
+        self._dispatcher.offer(inbound)
+
+    def _make_uplink(self) -> Uplink | None:
+        broker = self._ground.config.broker
+        if broker is None:
+            _log.warning("no broker configured: this node records and sees alone")
+            return None
+        return Uplink(UplinkOptions(broker, self._ground.origin, self._ground.connect), self._board)
+
+    def _wake(self) -> None:
+        if self._uplink is not None:
+            self._uplink.wake()
+
+    def _keep(self) -> None:
+        """Body of the stage "keeper": it owns its connection for as long as it lives."""
+        ground = self._ground
+        conn = ground.connect()
+        facts = KeeperFacts(ground.data_dir, frozenset(ground.cameras), ground.origin, ground.boot.boot)
+        keeper = Keeper(facts, conn, ground.ledger, ground.clock, self._wake)
+        try:
+            self._reception.serve(keeper, self._workers_stop, self._tick)
+        finally:
+            conn.close()
+
+    def _tick(self) -> None:
+        """Each round of the keeper: say that it lives, and let the uplink look whether the cameras' states changed."""
+        self._progress.beat("keeper")
+        if self._uplink is not None and self._board.has_changed():
+            self._uplink.facts_changed()
+
+    def _sweep(self) -> None:
+        ground = self._ground
+        storage = ground.config.storage
+        limits = RetentionLimits(storage.max_ring_bytes, storage.min_free_bytes, storage.keep_days)
+        conn = ground.connect()
+        try:
+            janitor = Janitor(ground.data_dir, conn, ground.ledger, clock=ground.clock, limits=limits)
+            janitor.finish_garbage()
+            while not self._workers_stop.is_set():
+                report = janitor.sweep()
+                if not report.is_behind:
+                    self._workers_stop.wait(_SWEEP_S)
+        finally:
+            conn.close()
+
+
+def _prepare_ground(config: Config) -> _Ground:
+    """The store and the ledger in order, index equal to disk, and this start written down."""
+    data_dir = Path(config.data_dir)
+    clock = SystemClock()
+    ensure_ring(data_dir, config.storage.ring_id)
+    boot = claim_boot(data_dir)
+    ledger = Ledger(data_dir, clock, boot=boot.boot)
+    address = NodeAddress(config.node.org, config.node.site, config.node.id)
+    cameras = tuple(camera.id for camera in config.cameras)
+    conn = open_store(data_dir)
+    try:
+        report = reconcile(conn, data_dir)
+        _log.info("index reconciled", added=report.added, repaired=report.repaired, dropped=report.dropped)
+        with transaction(conn):
+            evidence.catch_up(conn, data_dir)
+            configured = Configured(
+                cameras=cameras,
+                timezone=config.timezone,
+                org=address.org,
+                site=address.site,
+                node=address.node,
+            )
+            started = AgentStarted(boot_id=boot.boot_id, last_alive_wall_ns=evidence.last_beat(conn))
+            evidence.note(conn, ledger, configured, started)
+            evidence.beat(conn, boot.boot, clock.wall_ns())
+    finally:
+        conn.close()
+    origin = Origin(address, boot.boot_id, config.outbox.max_outbox_bytes)
+    return _Ground(config, data_dir, clock, boot, ledger, origin, cameras)
