@@ -68,9 +68,9 @@ def test_each_lane_counts_from_one_and_lane_a_leaves_first(conn):
 
 
 def test_an_event_of_a_rolled_back_transaction_never_was(conn):
-    with pytest.raises(RuntimeError), transaction(conn):
-        outbox.append(conn, ROOMY, gap())
-        raise RuntimeError
+    conn.execute("BEGIN IMMEDIATE")
+    outbox.append(conn, ROOMY, gap())
+    conn.execute("ROLLBACK")
     add(conn, gap())
     assert [item.sequence for item in everything(conn)] == [1]
 
@@ -188,9 +188,7 @@ def test_whatever_happens_every_hole_of_lane_b_is_told_and_lane_a_has_none(steps
             arrived_b.update(sent_b)
             outbox.confirm(conn, up_to_a=status.sent_a, sequences_b=sent_b)
     status = outbox.status(conn)
-    real = conn.execute(
-        "SELECT count(*), ifnull(sum(length(topic) + length(payload)), 0) FROM outbox_event"
-    ).fetchone()
+    real = conn.execute("SELECT count(*), ifnull(sum(length(topic) + length(payload)), 0) FROM outbox_event").fetchone()
     assert (status.count_a + status.count_b, status.bytes) == real
     assert sorted(told) == list(range(1, status.last_a + 1))
     kept_b = {item.sequence for item in everything(conn) if item.lane is Lane.B}
