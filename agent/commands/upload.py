@@ -8,7 +8,6 @@ asked once to create it again.
 from __future__ import annotations
 
 import base64
-import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -199,7 +198,7 @@ def _tell(on_progress: OnProgress | None, done: int, total: int) -> None:
 
 
 def _size(path: Path) -> int:
-    size = os.stat(path).st_size
+    size = path.stat().st_size
     if size == 0:
         raise UploadError(reason="file_empty", path=path.name)
     return size

@@ -27,7 +27,7 @@ class Reader:
         self.bytes = 0
 
     def __call__(self, at: int, count: int) -> bytes:
-        assert 0 <= at and 0 <= count and at + count <= len(self.data), "read beyond the file"
+        assert at >= 0 and count >= 0 and at + count <= len(self.data), "read beyond the file"
         self.reads += 1
         self.bytes += count
         return self.data[at : at + count]

@@ -45,9 +45,7 @@ def record_with_sound(data_dir: Path, film: Film, *, late_s: float, stops_s: flo
     path = data_dir / name.path()
     path.parent.mkdir(parents=True)
     container, heard = sound(int(stops_s))
-    timed: list[tuple[float, bytes, int, int, bool, bool]] = []
-    for each in film.packets:
-        timed.append((each.dts / TICKS, each.data, each.pts, each.dts, each.is_key, True))
+    timed = [(each.dts / TICKS, each.data, each.pts, each.dts, each.is_key, True) for each in film.packets]
     for data, at in heard:
         when = late_s + at / RATE
         if when < stops_s:
