@@ -20,7 +20,7 @@ from agent.vision.geometry import Box, Detection, Label
 from agent.vision.kalman import Axis, Motive
 
 # A track begins with a detection of at least this, and is continued by any that the detector lets through.
-START_SCORE: Final = 0.45
+START_SCORE: Final = 0.4
 # An object behind a lorry or a post is back within this (issue of step 4 asks for 2 s).
 _COAST_NS: Final = 2 * NS_PER_S
 # A track that nobody believed yet is given up sooner: it was a flicker.
@@ -35,8 +35,8 @@ _CONFIRMING_WAY: Final = 0.3
 _MAX_TRACKS: Final = 200
 # The cost of a pair is 1 - IoU plus the distance of centres in box heights; at 5 fps a walker moves 0.15 of a height.
 _MAX_COST: Final = 1.4
-# A doubtful box continues a track only where the track was expected (ByteTrack asks for 0.5 at 30 fps): wider, a car that
-# drives by goes over to the doubtful box of a waiting one.
+# A doubtful box continues a track only where the track was expected: looser, a walker's track goes over to the lamp post
+# that he passes, and a driving car's to a waiting one (ByteTrack asks for 0.5 at 30 fps).
 _WEAK_OVERLAP: Final = 0.6
 # Another label of the same family: a van is now a car, now a truck, but two that pass each other keep their own.
 _RELABELLED_COST: Final = 0.3
@@ -62,7 +62,8 @@ _FAMILY: Final = {
 @dataclass(frozen=True, slots=True)
 class Track:
     """One object as last known. `vx`, `vy` are fractions of the picture a second. `is_coasting`: it was not detected in
-    the newest analysed frame, and its box is a guess."""
+    the newest analysed frame, and its box is a guess. `first_box`: where it was at `first_media_ns`, before it was
+    confirmed."""
 
     track_id: int
     label: Label
@@ -74,6 +75,7 @@ class Track:
     is_coasting: bool
     vx: float
     vy: float
+    first_box: Box
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,8 @@ class _Object:
         "_convinces",
         "_foot_x",
         "_foot_y",
-        "_origin",
         "box",
+        "first_box",
         "first_ns",
         "hits",
         "score",
@@ -104,13 +106,13 @@ class _Object:
 
     def __init__(self, track_id: int, detection: Detection, media_ns: int) -> None:
         self.track_id = track_id
-        self.box = detection.box
+        self.box = self.first_box = detection.box
         self.score = detection.score
         self._convinces = detection.score >= _CONFIRMING_SCORE
         self.first_ns = self.seen_ns = media_ns
         self.hits = 1
         self.votes: dict[Label, float] = {detection.label: detection.score}
-        x, y = self._origin = detection.box.foot
+        x, y = detection.box.foot
         motive = _motive(detection.box)
         self._foot_x, self._foot_y = Axis(x, motive), Axis(y, motive)
 
@@ -139,7 +141,8 @@ class _Object:
         self._foot_x.fold(x, age_s, motive)
         self._foot_y.fold(y, age_s, motive)
         self.box, self.score, self.seen_ns = detection.box, detection.score, media_ns
-        way = math.hypot(x - self._origin[0], y - self._origin[1]) / max(detection.box.w, detection.box.h)
+        first_x, first_y = self.first_box.foot
+        way = math.hypot(x - first_x, y - first_y) / max(detection.box.w, detection.box.h)
         self._convinces |= detection.score >= _CONFIRMING_SCORE or way >= _CONFIRMING_WAY
         self.hits += 1
         for label in self.votes:
@@ -162,6 +165,7 @@ class _Object:
             is_coasting=self.seen_ns != media_ns,
             vx=self._foot_x.velocity,
             vy=self._foot_y.velocity,
+            first_box=self.first_box,
         )
 
 
