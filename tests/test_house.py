@@ -178,6 +178,31 @@ def test_the_documents_name_only_make_targets_that_exist() -> None:
     assert named - targets == set()
 
 
+def command_paths() -> set[str]:
+    from typer.main import get_command
+
+    from agent.cli.app import app
+
+    top = get_command(app)
+    paths: set[str] = set()
+    for name, command in getattr(top, "commands", {}).items():
+        paths |= {name, *(f"{name} {below}" for below in getattr(command, "commands", {}))}
+    return paths
+
+
+def test_the_readme_names_only_commands_that_exist() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    groups = {path.split()[0] for path in command_paths() if " " in path}
+    named: set[str] = set()
+    for row in readme.splitlines():
+        for first, second in re.findall(r"`wayside ([a-z-]+)(?: ([a-z-]+))?", row):
+            named.add(f"{first} {second}" if first in groups else first)
+            if first in groups:
+                named |= {f"{first} {below}" for below in re.findall(r", `([a-z-]+)`", row)}
+    assert named
+    assert named - command_paths() == set()
+
+
 def test_wayside_provision_says_what_is_not_built_yet() -> None:
     environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "100"}
     argv = [sys.executable, "-m", "provisioning", "--help"]
