@@ -1,37 +1,38 @@
 """Everything the agent raises, as one tree. Facts are attributes; `remedy` tells the person what to do. Pure.
 
-    WaysideError
-    ├── UsageError           what a person or a message asked for makes no sense (exit 2, or `rejected`)
-    │   ├── TimeError        a naive, reversed, Buddhist, malformed or future time
-    │   ├── UnitError        a size or number that cannot be read
-    │   └── UnknownCamera    no camera of that id on this node
-    ├── ConfigError          the configuration or a scene file is wrong, with the path of the key
-    ├── CameraError          one camera session failed; `reason` is the gap it causes
-    │   ├── CameraUnreachable   no answer, no route, no such device or file
-    │   ├── CameraRefused       the camera said no: password, permission
-    │   ├── CameraStalled       it was connected and stopped sending
-    │   ├── CameraEnded         it ended the stream (a killed RTSP server is a clean end of file)
-    │   └── StreamUnsupported   it sends what cannot be recorded natively
-    ├── FootageError         the ring on disk
-    │   ├── DiskError           the disk refused: full, I/O error, read-only; `reason` is the gap it causes
-    │   ├── RingMissing         the ring's marker is not there: its disk is not mounted
-    │   ├── SegmentDamaged      a file that should be ours does not parse
-    │   ├── ClipRefused         a clip that cannot be delivered, with its reason
-    │   └── ClipDamaged         a delivered clip that does not verify
-    ├── StoreError           SQLite or the ledger cannot be used
-    ├── ModelError           a model is missing, has the wrong hash or does not fit its card
-    ├── FrameShapeError      the picture changed its size under a model built for another
-    ├── VideoError           a video to analyse cannot be read
-    ├── MessagingError       the broker
-    │   ├── BrokerRefused       it answered no; `reason` names why
-    │   ├── BrokerUnreachable   it did not answer
-    │   └── WireError           a topic or payload that is not the contract's, or too large for it
-    ├── CommandError         a command to a node
-    │   ├── CommandRejected     refused before any work, with the reason for the requester
-    │   ├── CommandFailed       tried and failed
-    │   └── NoAnswer            the node did not answer in time
-    ├── UploadError          the receiver of a clip refused or vanished
-    └── LinkError            a frame on a runtime socket that is not ours
+WaysideError
+├── UsageError           what a person or a message asked for makes no sense (exit 2, or `rejected`)
+│   ├── TimeError        a naive, reversed, Buddhist, malformed or future time
+│   ├── UnitError        a size or number that cannot be read
+│   └── UnknownCamera    no camera of that id on this node
+├── ConfigError          the configuration or a scene file is wrong, with the path of the key
+├── CameraError          one camera session failed; `reason` is the gap it causes
+│   ├── CameraUnreachable   no answer, no route, no such device or file
+│   ├── CameraRefused       the camera said no: password, permission
+│   ├── CameraStalled       it was connected and stopped sending
+│   ├── CameraEnded         it ended the stream (a killed RTSP server is a clean end of file)
+│   └── StreamUnsupported   it sends what cannot be recorded natively
+├── FootageError         the ring on disk
+│   ├── DiskError           the disk refused: full, I/O error, read-only; `reason` is the gap it causes
+│   ├── RingMissing         the ring's marker is not there: its disk is not mounted
+│   ├── SegmentDamaged      a file that should be ours does not parse
+│   ├── ClipRefused         a clip that cannot be delivered, with its reason
+│   └── ClipDamaged         a delivered clip that does not verify
+├── StoreError           SQLite or the ledger cannot be used
+├── ModelError           a model is missing, has the wrong hash or does not fit its card
+├── FrameShapeError      the picture changed its size under a model built for another
+├── VideoError           a video to analyse cannot be read
+├── MessagingError       the broker
+│   ├── BrokerRefused       it answered no; `reason` names why
+│   ├── BrokerUnreachable   it did not answer
+│   └── WireError           a topic or payload that is not the contract's, or too large for it
+├── CommandError         a command to a node
+│   ├── CommandRejected     refused before any work, with the reason for the requester
+│   ├── CommandFailed       tried and failed
+│   └── NoAnswer            the node did not answer in time
+├── UploadError          the receiver of a clip refused or vanished
+├── LinkError            a frame on a runtime socket that is not ours, or a socket that cannot be had
+└── SupervisorGone       the supervisor ended before its process began
 """
 
 from __future__ import annotations
@@ -191,3 +192,18 @@ class UploadError(WaysideError):
 
 class LinkError(WaysideError):
     summary = "this is not one of our frames"
+
+
+# Product, the command line: 0 done, 1 the check or the work failed, 2 wrong usage, 3 partial.
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_PARTIAL = 3
+
+
+def exit_code(error: WaysideError) -> int:
+    """What a command that ends with this error exits with."""
+    return EXIT_USAGE if isinstance(error, UsageError | ConfigError) else EXIT_FAILED
+
+
+class SupervisorGone(WaysideError):
+    summary = "the supervisor ended before its process began"

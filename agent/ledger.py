@@ -177,6 +177,15 @@ def read_ledger(
         raise _refused(exc) from exc
 
 
+def highest_boot(data_dir: Path) -> int:
+    """Of the newest record of each month; 0 for an empty ledger. Raises DiskError."""
+    try:
+        newest = [_last_record(path) for path in _files(data_dir / "ledger")]
+    except OSError as exc:
+        raise _refused(exc) from exc
+    return max((record.boot for record in newest if record), default=0)
+
+
 def is_writer_running(data_dir: Path) -> bool:
     """Whether some process, the node, holds this ring's ledger now."""
     try:

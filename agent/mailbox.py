@@ -12,7 +12,8 @@ T = TypeVar("T")
 class Mailbox(Generic[T]):
     """Bounded by items and, when `max_bytes` is given, by the sizes that givers state. Safe from any thread.
 
-    It drops nothing by itself: `put` says no and counts it, and the giver decides what that means.
+    It drops nothing by itself: `put` says no and counts it, and the giver decides what that means. An item larger than
+    `max_bytes` is taken in when nothing else waits, because it would never fit otherwise.
     """
 
     def __init__(self, max_items: int, max_bytes: int = 0) -> None:
@@ -20,7 +21,7 @@ class Mailbox(Generic[T]):
         self._max_bytes = max_bytes
         self._items: deque[tuple[T, int]] = deque()
         self._bytes = 0
-        self._refused = 0
+        self._dropped = 0
         self._is_closed = False
         self._condition = threading.Condition()
 
@@ -29,12 +30,11 @@ class Mailbox(Generic[T]):
         with self._condition:
             too_big = self._max_bytes and self._items and self._bytes + size_bytes > self._max_bytes
             if self._is_closed or too_big or len(self._items) >= self._max_items:
-                self._refused += 1
+                self._dropped += 1
                 return False
             self._items.append((item, size_bytes))
             self._bytes += size_bytes
-            if len(self._items) == 1:
-                self._condition.notify()
+            self._condition.notify()
             return True
 
     def take(self, timeout_s: float) -> T | None:
@@ -75,9 +75,9 @@ class Mailbox(Generic[T]):
         return self._bytes
 
     @property
-    def refused(self) -> int:
+    def dropped(self) -> int:
         """How often `put` said no."""
-        return self._refused
+        return self._dropped
 
     def _has_news(self) -> bool:
         return bool(self._items) or self._is_closed

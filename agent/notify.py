@@ -4,34 +4,43 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 import socket
 import threading
 import time
 from dataclasses import dataclass
+from typing import Final
 
-from agent.errors import WaysideError
+from agent import log
+from agent.errors import SupervisorGone
 
 # Set by the supervisor, so that no process outlives one that was killed. systemd kills by control group instead.
-SUPERVISED_ENV = "WAYSIDE_SUPERVISED"
+SUPERVISED_ENV: Final = "WAYSIDE_SUPERVISED"
 # <linux/prctl.h>
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG: Final = 1
 # The watchdog is fed this many times within its period, so that one late wake-up is no hang.
-_FEEDS_PER_PERIOD = 4
-_NO_WATCHDOG_PERIOD_S = 20.0
+_FEEDS_PER_PERIOD: Final = 4
+_NO_WATCHDOG_PERIOD_S: Final = 4.0
+# How late the end of a process may begin; four wake-ups a second cost some 0.01 % of a core.
+_STOP_POLL_S: Final = 0.25
 
-
-class SupervisorGone(WaysideError):
-    summary = "the supervisor ended before its process began"
+_log = log.get("notify")
 
 
 def die_with_supervisor() -> None:
-    """Ask the kernel to kill this process when its supervisor dies (prctl(2)). Called first thing by the process itself,
-    because between fork and exec a threaded parent may run no Python. Raises SupervisorGone when it is too late."""
-    parent = os.environ.get(SUPERVISED_ENV)
+    """Ask the kernel to kill this process when its supervisor dies (prctl(2)). Raises SupervisorGone when it is too late.
+
+    Called first thing by the process itself, and not between fork and exec by the supervisor: `preexec_fn` runs Python
+    there, where a lock that another thread held at the fork is held for ever (the warning at subprocess.Popen). The
+    signal is tied to the thread that started the child, so the supervisor starts all from one thread that outlives them.
+    """
+    # Taken out, because it is meant for this process only: what it starts itself has another parent.
+    parent = os.environ.pop(SUPERVISED_ENV, "")
     if not parent:
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # It died in between: the kernel speaks only of deaths to come.
     if os.getppid() != int(parent):
         raise SupervisorGone(supervisor=parent)
 
@@ -42,8 +51,7 @@ class Notifier:
     def __init__(self) -> None:
         address = os.environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
-        period_us = int(os.environ.get("WATCHDOG_USEC", "0") or 0)
-        self.watchdog_period_s = period_us / 1e6 if period_us else None
+        self.watchdog_period_s = _watchdog_period_s()
 
     def ready(self) -> None:
         self._send(b"READY=1")
@@ -54,6 +62,10 @@ class Notifier:
     def feed(self) -> None:
         self._send(b"WATCHDOG=1")
 
+    def status(self, text: str) -> None:
+        """One line for people, as `systemctl status` shows it."""
+        self._send(b"STATUS=" + text.replace("\n", " ").encode())
+
     def _send(self, state: bytes) -> None:
         if not self._address:
             return
@@ -63,6 +75,14 @@ class Notifier:
             except OSError:
                 # A watcher that is gone or slow must not stop footage; it will notice the silence by itself.
                 return
+
+
+def _watchdog_period_s() -> float | None:
+    """sd_watchdog_enabled(3): the period counts only for the process that WATCHDOG_PID names, where it names one."""
+    if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    period_us = int(os.environ.get("WATCHDOG_USEC") or 0)
+    return period_us / 1e6 if period_us else None
 
 
 @dataclass(slots=True)
@@ -101,7 +121,36 @@ class Progress:
 
 def watch(notifier: Notifier, progress: Progress, stop: threading.Event) -> None:
     """Feed the watchdog until `stop`, as long as no loop is stuck. Runs on the process's main thread."""
-    period_s = notifier.watchdog_period_s or _NO_WATCHDOG_PERIOD_S
-    while not stop.wait(period_s / _FEEDS_PER_PERIOD):
-        if not progress.stuck():
+    feed_s = (notifier.watchdog_period_s or _NO_WATCHDOG_PERIOD_S) / _FEEDS_PER_PERIOD
+    known_stuck: list[str] = []
+    while _wait(stop, feed_s):
+        stuck = progress.stuck()
+        if stuck != known_stuck:
+            _tell_stuck(notifier, stuck)
+            known_stuck = stuck
+        if not stuck:
             notifier.feed()
+
+
+def _tell_stuck(notifier: Notifier, stuck: list[str]) -> None:
+    if stuck:
+        _log.error("loops are stuck", loops=stuck)
+        notifier.status("stuck: " + ", ".join(stuck))
+    else:
+        _log.info("loops move again")
+        notifier.status("")
+
+
+def _wait(stop: threading.Event, wait_s: float) -> bool:
+    """False once `stop` is set.
+
+    Not `stop.wait`: the handler of SIGTERM runs on this very thread, between any two bytecodes, and sets `stop`. Inside
+    `Event.wait` it could meet the event's lock held by the code it interrupted, and both would stand still for ever.
+    """
+    until_s = time.monotonic() + wait_s
+    while not stop.is_set():
+        left_s = until_s - time.monotonic()
+        if left_s <= 0:
+            return True
+        select.select([], [], [], min(left_s, _STOP_POLL_S))
+    return False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,17 +19,25 @@ _log = log.get("stage")
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Waits that double from `initial_s` to `max_s`, each spread by up to `jitter_ratio` so that many nodes do not return
-    in step."""
+    """Waits that double from `initial_s` to `max_s`, each spread by up to `jitter_ratio` so that a fleet does not return
+    in step. Pure."""
 
     initial_s: float = 0.5
     max_s: float = 10.0
     jitter_ratio: float = 0.3
 
     def delay_s(self, failures: int, chance: float) -> float:
-        """How long to wait after this many failures in a row (1 or more); `chance` lies in [0, 1). Pure."""
+        """How long to wait after this many failures in a row (1 or more); `chance` lies in [0, 1)."""
         base_s = min(self.initial_s * 2.0 ** min(failures - 1, 30), self.max_s)
         return base_s * (1 + self.jitter_ratio * (2 * chance - 1))
+
+    def count(self, failures: int, lasted_s: float) -> int:
+        """Failures in a row, now that an attempt failed after `lasted_s`.
+
+        One that outlasted the longest wait had gone well: a camera that stalls after a day of recording is asked again
+        at once, however often it was down before.
+        """
+        return 1 if lasted_s > self.max_s else failures + 1
 
 
 class Stage:
@@ -69,26 +78,41 @@ class Stage:
 
     def _loop(self) -> None:
         while not self._stop.is_set():
-            try:
-                self._run_once()
-            except Exception as exc:  # noqa: BLE001 - the one place; see the module's docstring
-                self._fail(exc)
-            else:
+            began_s = time.monotonic()
+            failure = self._attempt(self._run_once)
+            if failure is None:
                 self._failures = 0
+                continue
+            self._failures = self._backoff.count(self._failures, time.monotonic() - began_s)
+            delay_s = self._backoff.delay_s(self._failures, random.random())  # noqa: S311 - spreads load, guards nothing
+            self._report("stage failed", failure, retry_s=round(delay_s, 2))
+            self._tell_owner(failure)
+            self._stop.wait(delay_s)
 
-    def _fail(self, exc: Exception) -> None:
-        self._failures += 1
-        delay_s = self._backoff.delay_s(self._failures, random.random())  # noqa: S311 - spreads load, guards nothing
+    def _attempt(self, body: Callable[[], None]) -> Exception | None:
+        try:
+            body()
+        except Exception as exc:  # noqa: BLE001 - the one place; see the module's docstring
+            return exc
+        return None
+
+    def _tell_owner(self, failure: Exception) -> None:
+        """An owner that cannot take the news must not end the stage that brings it."""
+        on_failure = self._on_failure
+        if on_failure is None:
+            return
+        second = self._attempt(lambda: on_failure(failure))
+        if second is not None:
+            self._report("failure not taken in", second, retry_s=None)
+
+    def _report(self, event: str, exc: Exception, *, retry_s: float | None) -> None:
         # A fault of ours needs its traceback; a named one says all in its own words.
         trace = None if isinstance(exc, WaysideError) else exc
         _log.warning(
-            "stage failed",
+            event,
             stage=self.name,
             problem=str(exc) or type(exc).__name__,
             failures=self._failures,
-            retry_s=round(delay_s, 2),
+            retry_s=retry_s,
             exc_info=trace,
         )
-        if self._on_failure is not None:
-            self._on_failure(exc)
-        self._stop.wait(delay_s)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from agent.cli import analyse, centre, footage, run
+from agent.cli import analyse, centre, demo, footage, run
 
 app = typer.Typer(
     name="wayside",
@@ -13,6 +13,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(demo.demo)
 app.command()(run.run)
 app.command()(run.camera)
 app.command()(run.vision)

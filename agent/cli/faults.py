@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import functools
+import logging
 import sys
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import typer
 
-from agent.errors import ConfigError, UsageError, WaysideError
+from agent import log
+from agent.errors import EXIT_FAILED, EXIT_PARTIAL, EXIT_USAGE, WaysideError, exit_code
 
-# Product: 0 done, 1 the check or the work failed, 2 wrong usage, 3 partial.
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_PARTIAL = 3
+__all__ = ["EXIT_FAILED", "EXIT_PARTIAL", "EXIT_USAGE", "explained"]
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,6 +25,8 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        # Quiet for people; a process of the agent sets its own, louder one.
+        log.setup(level=logging.WARNING)
         try:
             return command(*args, **kwargs)
         except WaysideError as exc:
@@ -33,6 +35,3 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
 
     return guarded
 
-
-def exit_code(error: WaysideError) -> int:
-    return EXIT_USAGE if isinstance(error, UsageError | ConfigError) else EXIT_FAILED

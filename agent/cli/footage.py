@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent import log
 from agent.cli.faults import EXIT_FAILED, EXIT_PARTIAL, explained
 from agent.cli.settings import JsonOption
 from agent.clock import SystemClock
@@ -21,11 +23,18 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="footage", help="The ring of footage on this node's disk.", no_args_is_help=True)
 
+
 DataOption = Annotated[Path, typer.Option("--data", help="the node's data folder", show_default=False)]
 CamerasOption = Annotated[list[str] | None, typer.Option("--camera", help="only this camera; may be repeated")]
 
 # A year this late is meant as one of the Buddhist era (agent.units).
 _BUDDHIST_FROM_YEAR = 2400
+
+
+@app.callback()
+def quiet() -> None:
+    """Only what went wrong is logged, to stderr; stdout belongs to the answer."""
+    log.setup(level=logging.WARNING)
 
 
 @app.command(name="list")

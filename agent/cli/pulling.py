@@ -32,6 +32,14 @@ class ProgressBar:
             self._progress.update(self._task, completed=1.0, description="done")
         self._progress.stop()
 
+    def update_shown(self, progress: float, word: str) -> None:
+        """As `update`, beginning the bar with its first word: for a pull that comes after other lines."""
+        self._progress.start()
+        self.update(progress, word)
+
+    def close(self) -> None:
+        self._progress.stop()
+
     def update(self, progress: float, word: str) -> None:
         self._progress.update(self._task, completed=progress, description=word)
 

@@ -2,50 +2,48 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
-from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agent.cli.faults import explained
-from agent.cli.settings import ConfigOption, load_config
-from agent.config import Config
+from agent.cli.settings import ConfigOption
 
 if TYPE_CHECKING:
+    from agent.config import Config
     from agent.processes.supervise import ChildCommand
+
+# 2 s of silence is a hang for those that must be back within 5 s (product: findings again within 5 s); a camera's disk
+# may take a little longer.
+_WATCHDOG_S = 2.0
+_CAMERA_WATCHDOG_S = 3.0
 
 
 @explained
 def run(config: ConfigOption) -> None:
     """Run the whole agent under a small supervisor, for a desk, a test or a machine without systemd."""
     from agent import log
+    from agent.processes.entry import load_config, stop_on_signals
     from agent.processes.supervise import supervise
 
     settings = load_config(config)
     log.setup()
-    Path(settings.runtime_dir).mkdir(parents=True, exist_ok=True)
-    stop = _stop_on_signals()
-    raise typer.Exit(supervise(_children(settings, config), Path(settings.runtime_dir), stop))
+    raise typer.Exit(supervise(_children(settings, config), Path(settings.runtime_dir), stop_on_signals()))
 
 
 def _children(settings: Config, config: Path) -> list[ChildCommand]:
     from agent.processes.supervise import ChildCommand
 
-    # 2 s of silence is a hang for those that must be back within 5 s (product: findings again within 5 s).
-    base = [sys.executable, "-m", "agent"]
-    tail = ["--config", str(config)]
-    node = ChildCommand("node", (*base, "node", *tail), watchdog_s=2.0)
-    vision = ChildCommand("vision", (*base, "vision", *tail), watchdog_s=2.0)
+    base = (sys.executable, "-m", "agent.processes")
+    tail = ("--config", str(config))
     cameras = [
-        ChildCommand(f"camera-{camera.id}", (*base, "camera", camera.id, *tail), watchdog_s=3.0)
+        ChildCommand(f"camera-{camera.id}", (*base, "camera", camera.id, *tail), _CAMERA_WATCHDOG_S)
         for camera in settings.cameras
     ]
-    return [*cameras, node, vision]
+    others = [ChildCommand(name, (*base, name, *tail), _WATCHDOG_S) for name in ("node", "vision")]
+    return [*cameras, *others]
 
 
 @explained
@@ -54,43 +52,22 @@ def camera(
     config: ConfigOption,
 ) -> None:
     """Record one camera (a process of its own)."""
-    from agent.processes.camera import run_camera
-
-    _as_process(config, lambda settings, stop: run_camera(settings, camera_id, stop))
+    _begin("camera", config, camera_id)
 
 
 @explained
 def vision(config: ConfigOption) -> None:
     """See for all cameras of the node (a process of its own)."""
-    from agent.processes.vision import run_vision
-
-    _as_process(config, run_vision)
+    _begin("vision", config)
 
 
 @explained
 def node(config: ConfigOption) -> None:
     """Keep the store and talk to the centre (a process of its own)."""
-    from agent.processes.node import run_node
-
-    _as_process(config, run_node)
+    _begin("node", config)
 
 
-def _as_process(config: Path, body: Callable[[Config, threading.Event], int]) -> None:
-    from agent import log
-    from agent.notify import die_with_supervisor
+def _begin(name: str, config: Path, camera_id: str = "") -> None:
+    from agent.processes.entry import begin
 
-    die_with_supervisor()
-    settings = load_config(config)
-    log.setup()
-    raise typer.Exit(body(settings, _stop_on_signals()))
-
-
-def _stop_on_signals() -> threading.Event:
-    stop = threading.Event()
-
-    def request_stop(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, request_stop)
-    signal.signal(signal.SIGINT, request_stop)
-    return stop
+    raise typer.Exit(begin(name, config, camera_id))

@@ -197,7 +197,8 @@ class BrokerClient:
         status = self._status
         if was_live or status.reason != reason:
             self._status = ConnectionStatus(False, time.monotonic_ns(), reason, exc.remedy, is_refusal)
-            _log.warning("broker not connected", url=self._options.url, reason=reason, remedy=exc.remedy)
+            tell = _log.info if self._stop.is_set() else _log.warning
+            tell("broker not connected", url=self._options.url, reason=reason, remedy=exc.remedy)
         self._on_event(Disconnected(generation, reason, exc.remedy, is_refusal))
 
     def _wake(self) -> None:

@@ -204,4 +204,4 @@ class Reception:
     def wait_for_goodbyes(self, timeout_s: float) -> None:
         """Until every process hung up, at most `timeout_s`: their last segments belong into this run's index."""
         with self._lock:
-            self._lock.wait_for(lambda: not self._connected, timeout_s)
+            self._lock.wait_for(lambda: not self._connected and self._vision is None, timeout_s)

@@ -18,6 +18,7 @@ import msgspec
 
 from agent.clock import kernel_boot_id
 from agent.errors import RingMissing
+from agent.ledger import highest_boot
 from agent.recording.folder import DATE_LENGTH, disk_error, sync_folder, write_synced
 
 __all__ = ["BootNumber", "claim_boot", "current_boot", "ensure_ring", "next_run", "require_ring"]
@@ -87,7 +88,7 @@ def claim_boot(data_dir: Path, boot_id: str | None = None) -> BootNumber:
     """This boot's number: the same for every process of one kernel boot, higher by one for the next.
 
     `boot_id` is the kernel's unless a test says otherwise. A lost counter goes on after the highest boot in the
-    segments' names. Raises DiskError.
+    segments' names and in the ledger. Raises DiskError.
     """
     kernel_id = boot_id or kernel_boot_id()
     try:
@@ -121,7 +122,7 @@ def next_run(data_dir: Path, camera: str, boot: int) -> int:
 
 def _highest_boot(data_dir: Path) -> int:
     """Of all segments' names and of the ledger, which outlives expired footage; 0 for a new ring."""
-    highest = 0
+    highest = highest_boot(data_dir)
     for camera in _folders(data_dir / "footage"):
         boots = (name.split("_", 1)[0] for name in _names(camera))
         highest = max(highest, max((int(boot) for boot in boots if boot.isascii() and boot.isdigit()), default=0))

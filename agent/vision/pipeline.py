@@ -78,7 +78,7 @@ class Pipeline:
         self._counters = counters
         if not self._is_due(picture.media_ns):
             return None
-        motion = self._motion.update(picture.luma(WIDTH_PX, HEIGHT_PX))
+        motion = self._motion.update(picture.luma(WIDTH_PX, HEIGHT_PX), picture.media_ns)
         has_moved = bool(motion.regions) or motion.is_upheaval
         if has_moved:
             self._moved_ns = picture.media_ns

@@ -35,8 +35,8 @@ _CONFIRMING_WAY: Final = 0.3
 _MAX_TRACKS: Final = 200
 # The cost of a pair is 1 - IoU plus the distance of centres in box heights; at 5 fps a walker moves 0.15 of a height.
 _MAX_COST: Final = 1.4
-# A doubtful box continues a track only where the track was expected: looser, a walker's track goes over to the lamp post
-# that he passes, and a driving car's to a waiting one (ByteTrack asks for 0.5 at 30 fps).
+# A doubtful box continues a track only where the track was expected: looser, a walker's track goes over to the lamp
+# post that he passes, and a driving car's to a waiting one (ByteTrack asks for 0.5 at 30 fps).
 _WEAK_OVERLAP: Final = 0.6
 # Another label of the same family: a van is now a car, now a truck, but two that pass each other keep their own.
 _RELABELLED_COST: Final = 0.3

@@ -1,0 +1,78 @@
+"""How one process is begun: configuration read, logging set, signals heard. `python -m agent.processes NAME …`.
+
+The supervisor and systemd begin processes here rather than through the command line's framework, whose import takes
+half a second that a camera's footage would be missing after a crash.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from agent import log
+from agent.config import Config, decode_config
+from agent.errors import ConfigError, WaysideError, exit_code
+from agent.notify import die_with_supervisor
+
+PROCESS_NAMES = ("camera", "vision", "node")
+
+
+def load_config(path: Path) -> Config:
+    """Raises ConfigError when the file cannot be read or is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as exc:
+        reason = exc.strerror or "unreadable"
+        raise ConfigError(file=str(path), remedy=f"it cannot be read ({reason}); give the right --config") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigError(file=str(path), remedy="it is not UTF-8 text; save it as UTF-8") from exc
+    return decode_config(text, name=str(path))
+
+
+def begin(name: str, config: Path, camera_id: str = "") -> int:
+    """Run one process until it is asked to end; its exit code. Raises WaysideError when it cannot begin."""
+    die_with_supervisor()
+    settings = load_config(config)
+    log.setup()
+    stop = stop_on_signals()
+    if name == "camera":
+        from agent.processes.camera import run_camera
+
+        return run_camera(settings, camera_id, stop)
+    if name == "vision":
+        from agent.processes.vision import run_vision
+
+        return run_vision(settings, stop)
+    from agent.processes.node import run_node
+
+    return run_node(settings, stop)
+
+
+def stop_on_signals() -> threading.Event:
+    """Set by SIGTERM and SIGINT."""
+    stop = threading.Event()
+
+    def request_stop(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, request_stop)
+    signal.signal(signal.SIGINT, request_stop)
+    return stop
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m agent.processes", description="Run one process of the agent.")
+    parser.add_argument("name", choices=PROCESS_NAMES)
+    parser.add_argument("camera_id", nargs="?", default="")
+    parser.add_argument("--config", type=Path, required=True)
+    given = parser.parse_args(argv)
+    try:
+        return begin(given.name, given.config, given.camera_id)
+    except WaysideError as exc:
+        print(f"wayside: {exc}", file=sys.stderr)
+        return exit_code(exc)
