@@ -8,10 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.broker import MOSQUITTO, Broker, unused_port
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# No deadline: a busy machine is no fault of the code. On CI the same examples every time; at a desk new ones.
+settings.register_profile("desk", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -99,6 +100,24 @@ def test_only_the_stage_catches_every_exception() -> None:
         if isinstance(node, ast.ExceptHandler) and isinstance(node.type, ast.Name) and node.type.id == "Exception"
     ]
     assert catching in ([], ["agent/stage.py"])
+
+
+# architecture.md, rooms: what a pure module reaches neither itself nor through others.
+IMPURE = {"agent.clock", "av", "cv2", "onnxruntime", "os", "paho", "psutil", "socket", "sqlite3", "subprocess"}
+IMPURE |= {"threading", "time"}
+
+
+def test_a_module_that_calls_itself_pure_is_pure() -> None:
+    # What is imported for its types alone does not run.
+    graph = grimp.build_graph("agent", include_external_packages=True, exclude_type_checking_imports=True)
+    chains = {}
+    for path in SOURCES:
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        if path.is_relative_to(ROOT / "agent") and re.search(r"\bPure\.", docstring):
+            module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            for name in graph.find_upstream_modules(module) & IMPURE:
+                chains[module] = graph.find_shortest_chain(module, name)
+    assert chains == {}
 
 
 def test_no_thread_is_a_daemon() -> None:
