@@ -20,7 +20,8 @@ CREATE TABLE IF NOT EXISTS segment (
 CREATE INDEX IF NOT EXISTS segment_time ON segment (camera, start_wall_ns);
 -- The longest segment bounds how far before a span a lookup must begin.
 CREATE INDEX IF NOT EXISTS segment_longest ON segment (camera, duration_ns);
-CREATE INDEX IF NOT EXISTS segment_unfinished ON segment (state) WHERE state IN ('open', 'garbage');
+CREATE INDEX IF NOT EXISTS segment_open ON segment (camera, start_wall_ns) WHERE state = 'open';
+CREATE INDEX IF NOT EXISTS segment_garbage ON segment (camera) WHERE state = 'garbage';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- recording: what the ledger says, rebuilt from it. Owner: agent/recording/evidence.py.

@@ -66,6 +66,7 @@ def test_a_lookup_uses_the_index_and_never_reads_the_table(ring: Ring) -> None:
     index.segments(ring.conn, "c01", WallSpan(0, 1))
     index.neighbours(ring.conn, "c01", WallSpan(0, 1))
     ring.conn.set_trace_callback(None)
+    assert any("segment_open" in statement for statement in seen)
     for statement in seen:
         plan = " ".join(str(step[3]) for step in ring.conn.execute(f"EXPLAIN QUERY PLAN {statement}"))
         assert "SCAN segment" not in plan, plan
