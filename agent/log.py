@@ -1,4 +1,4 @@
-"""Structured logging to stderr: fixed words, then facts as keys. Text on a terminal, one JSON object a line elsewhere."""
+"""Structured logging to stderr: fixed words, then facts as keys; text on a terminal, else one JSON object a line."""
 
 from __future__ import annotations
 
@@ -38,8 +38,10 @@ def setup(*, as_json: bool | None = None, level: int = logging.INFO) -> None:
 
 
 def get(room: str) -> FilteringBoundLogger:
-    """A logger whose lines carry `room`. Safe at import: it takes the settings of the first line it writes, and writes to
-    stderr whether `setup` was called or not, because stdout belongs to a command's answer."""
+    """A logger whose lines carry `room`. Safe at import: it takes the settings of the first line that it writes.
+
+    It writes to stderr whether `setup` was called or not, because stdout belongs to a command's answer.
+    """
     return cast("FilteringBoundLogger", structlog.wrap_logger(_STDERR, room=room))
 
 

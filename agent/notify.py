@@ -29,11 +29,11 @@ _log = log.get("notify")
 
 
 def die_with_supervisor() -> None:
-    """Ask the kernel to kill this process when its supervisor dies (prctl(2)). Raises SupervisorGone when it is too late.
+    """Ask the kernel to kill this process when its supervisor dies (prctl(2)). Raises SupervisorGone when that is past.
 
     Called first thing by the process itself, and not between fork and exec by the supervisor: `preexec_fn` runs Python
     there, where a lock that another thread held at the fork is held for ever (the warning at subprocess.Popen). The
-    signal is tied to the thread that started the child, so the supervisor starts all from one thread that outlives them.
+    signal is tied to the thread that started the child, so the supervisor starts all from one that outlives them.
     """
     # Taken out, because it is meant for this process only: what it starts itself has another parent.
     parent = os.environ.pop(SUPERVISED_ENV, "")

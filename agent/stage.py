@@ -19,8 +19,10 @@ _log = log.get("stage")
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Waits that double from `initial_s` to `max_s`, each spread by up to `jitter_ratio` so that a fleet does not return
-    in step. Pure."""
+    """Waits that double from `initial_s` to `max_s`. Pure.
+
+    Each is spread by up to `jitter_ratio`, so that a fleet does not return in step.
+    """
 
     initial_s: float = 0.5
     max_s: float = 10.0

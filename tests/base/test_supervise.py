@@ -74,7 +74,9 @@ def runtime_dir(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_killed_or_hung_process_is_replaced_and_its_neighbour_is_not(runtime_dir: Path, number: signal.Signals) -> None:
+def test_a_killed_or_hung_process_is_replaced_and_its_neighbour_is_not(
+    runtime_dir: Path, number: signal.Signals
+) -> None:
     supervised = Supervised(runtime_dir, victim=HEALTHY, neighbour=HEALTHY)
     wait_until(lambda: supervised.pid("victim") > 0 and supervised.pid("neighbour") > 0)
     victim, neighbour = supervised.pid("victim"), supervised.pid("neighbour")

@@ -70,7 +70,9 @@ def test_people_see_the_sites_zone_with_its_offset() -> None:
     assert format_rfc3339(0, BANGKOK) == "1970-01-01T07:00:00.000+07:00"
 
 
-spans = st.lists(st.tuples(st.integers(0, 200), st.integers(0, 60)).map(lambda t: WallSpan(t[0], t[0] + t[1])), max_size=20)
+spans = st.lists(
+    st.tuples(st.integers(0, 200), st.integers(0, 60)).map(lambda t: WallSpan(t[0], t[0] + t[1])), max_size=20
+)
 
 
 @given(spans)
