@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import numpy.typing as npt
+from av.video.stream import VideoStream
 
 FPS = 10
 WIDTH_PX = 320
@@ -17,11 +18,11 @@ HEIGHT_PX = 240
 
 
 def street(index: int) -> npt.NDArray[np.uint8]:
-    """(240, 320, 3) uint8: still for 2 s, then the block drives for 3 s, then it is still again."""
+    """(240, 320, 3) uint8: empty for 2 s, then the block drives through for 3 s, then it is empty again."""
     picture = np.full((HEIGHT_PX, WIDTH_PX, 3), 90, np.uint8)
     picture[160:, :] = 60
-    at_px = 20 + 8 * min(max(index - 2 * FPS, 0), 3 * FPS)
-    picture[120:170, at_px : at_px + 40] = 230
+    at_px = -40 + 12 * (index - 2 * FPS)
+    picture[120:170, max(at_px, 0) : max(at_px + 40, 0)] = 230
     return picture
 
 
@@ -37,6 +38,7 @@ def write_clip(
     with av.open(str(path), "w", options=options or {}) as container:
         first = draw(0)
         stream = container.add_stream(codec, rate=FPS)
+        assert isinstance(stream, VideoStream)
         stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.gop_size = FPS
@@ -61,7 +63,8 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    codec: str
+    """The H.264 stream of one clip."""
+
     extradata: bytes
     units: tuple[Unit, ...]
 
@@ -74,4 +77,5 @@ def read_units(path: Path) -> Stream:
             for packet in container.demux(stream)
             if packet.size
         )
-        return Stream(stream.codec_context.name, stream.codec_context.extradata or b"", units)
+        assert stream.codec_context.name == "h264"
+        return Stream(stream.codec_context.extradata or b"", units)

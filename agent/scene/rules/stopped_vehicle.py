@@ -11,7 +11,7 @@ from agent.scene.grammar import StoppedVehicle
 from agent.scene.moment import SURE_SCORE, VEHICLES, Hit, Moment, Sighting
 from agent.scene.zone import Point, contains
 from agent.units import NS_PER_S
-from agent.vision.geometry import Box, iou
+from agent.vision.geometry import Box, intersection, iou
 
 # In box sizes, so that near and far vehicles are judged alike. A detector's box of a parked car wanders by a few
 # hundredths of itself; a quarter is far above that and below what a creeping queue covers within `after_s`.
@@ -32,8 +32,10 @@ _SAME_PLACE_IOU = 0.3
 _HIDDEN_NS = 5 * NS_PER_S
 # What never drove (a row of parked cars, which a detector sees only now and then) is remembered for ten minutes.
 _REMEMBER_PARKED_NS = 600 * NS_PER_S
-# A vehicle first seen later than this, where pixels changed, came from somewhere: a missed approach counts as driving.
-_WARM_UP_NS = 10 * NS_PER_S
+# A vehicle first seen later than this in a box at least half of which was moving came from somewhere, although its
+# approach was missed: on crash_auto_rickshaw the car is found only when it has a third of its length left to roll.
+_WARM_UP_NS = 3 * NS_PER_S
+_MOVING_SHARE = 0.5
 
 
 @dataclass(slots=True)
@@ -87,9 +89,8 @@ class StoppedVehicleRule:
                 self._vehicles[sighting.track_id] = known
                 return known
         began_ns = self._view_began_ns if self._view_began_ns is not None else moment.media_ns
-        came = moment.media_ns - began_ns > _WARM_UP_NS and any(
-            iou(region, sighting.box) > 0 for region in moment.regions
-        )
+        moving = max((intersection(region, sighting.box) for region in moment.regions), default=0.0)
+        came = moment.media_ns - began_ns > _WARM_UP_NS and moving >= _MOVING_SHARE * sighting.box.area
         vehicle = _Standing(sighting, sighting.box, sighting.box, moment.media_ns, moment.media_ns, has_come=came)
         self._vehicles[sighting.track_id] = vehicle
         return vehicle
