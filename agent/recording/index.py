@@ -11,10 +11,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
 from agent.errors import SegmentDamaged
 from agent.notices import SegmentClosed, SegmentOpened
+from agent.recording.catalog import SegmentRow, SegmentState
 from agent.recording.naming import SegmentName
 from agent.units import WallSpan
 
@@ -34,47 +34,6 @@ __all__ = [
     "segments",
     "usage",
 ]
-
-
-class SegmentState(StrEnum):
-    """OPEN is being written, or was until its process died. DAMAGED does not parse and takes space until retention
-    takes it. GARBAGE is being deleted and is no footage any more."""
-
-    OPEN = "open"
-    CLOSED = "closed"
-    DAMAGED = "damaged"
-    GARBAGE = "garbage"
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentRow:
-    """`path` is relative to data_dir. Of an OPEN segment end, frames and bytes are unknown (its start, 0, 0)."""
-
-    path: str
-    camera: str
-    boot: int
-    run: int
-    n: int
-    start_wall_ns: int
-    end_wall_ns: int
-    frames: int
-    bytes: int
-    state: SegmentState
-
-    @property
-    def is_open(self) -> bool:
-        return self.state is SegmentState.OPEN
-
-    @property
-    def span(self) -> WallSpan:
-        return WallSpan(self.start_wall_ns, self.end_wall_ns)
-
-    @property
-    def name(self) -> SegmentName:
-        name = SegmentName.parse(self.path)
-        if name is None:
-            raise SegmentDamaged(path=self.path, reason="the index holds a name that is none")
-        return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +97,12 @@ def check_path(notice: SegmentOpened | SegmentClosed) -> SegmentName:
 
 
 def add(conn: sqlite3.Connection, rows: Iterable[SegmentRow]) -> None:
-    """Insert or replace rows; one that is being deleted stays so."""
+    """Insert or replace rows. One that is being deleted stays so, and none that is known is opened again: whoever saw
+    the file open may have looked before its writer closed it."""
     conn.executemany(
         f"INSERT INTO segment ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET"
         " start_wall_ns = excluded.start_wall_ns, end_wall_ns = excluded.end_wall_ns, frames = excluded.frames,"
-        " bytes = excluded.bytes, state = excluded.state WHERE state != 'garbage'",
+        " bytes = excluded.bytes, state = excluded.state WHERE state != 'garbage' AND excluded.state != 'open'",
         (
             (r.path, r.camera, r.boot, r.run, r.n, r.start_wall_ns, r.end_wall_ns, r.frames, r.bytes, r.state.value)
             for r in rows

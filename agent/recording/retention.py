@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.recording.index import SegmentRow
+from agent.recording.catalog import SegmentRow
 from agent.units import DAY_S, NS_PER_S, WallSpan
 
 # Once over a limit, go this far below it: a deletion an hour instead of one a minute keeps the ledger and the card's

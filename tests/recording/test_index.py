@@ -26,6 +26,7 @@ from agent.recording.records import (
     ProcessStarted,
 )
 from agent.recording.recovery import DifferenceKind, differences, reconcile, recover, settle_open
+from agent.recording.repair import open_row
 from agent.store import open_store, transaction
 from agent.units import WallSpan
 from tests.clip.footage import START_NS, Where
@@ -77,6 +78,14 @@ def test_a_notice_that_comes_late_does_not_open_a_closed_segment(ring: Ring) -> 
     ring.index(segment)
     with transaction(ring.conn):
         index.opened(ring.conn, opening(segment))
+    assert index.in_state(ring.conn, SegmentState.OPEN) == []
+
+
+def test_a_look_at_an_open_file_does_not_undo_the_close_that_came_meanwhile(ring: Ring) -> None:
+    segment = ring.record()
+    ring.index(segment)
+    with transaction(ring.conn):
+        index.add(ring.conn, [open_row(segment.name)])
     assert index.in_state(ring.conn, SegmentState.OPEN) == []
 
 
