@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -21,9 +22,7 @@ class Broker:
     """One mosquitto process at a time on one port and one persistence folder."""
 
     def __init__(self, folder: Path, settings: str) -> None:
-        with socket.socket() as probe:
-            probe.bind((LOOPBACK, 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = _quiet_port()
         self.folder = folder
         self.config = folder / "mosquitto.conf"
         self.config.write_text(
@@ -76,6 +75,16 @@ def wait_until(is_so: Callable[[], bool], problem: str, *, limit_s: float = 20.0
             return
         tick.wait(0.02)
     pytest.fail(problem)
+
+
+def _quiet_port() -> int:
+    """A free port outside Linux's range of ephemeral ports (32768 and up), from which an outgoing connection would take
+    it while the broker is down."""
+    while True:
+        port = random.randrange(15_000, 30_000)
+        with socket.socket() as probe:
+            if probe.connect_ex((LOOPBACK, port)) != 0:
+                return port
 
 
 @pytest.fixture

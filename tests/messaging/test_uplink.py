@@ -239,6 +239,7 @@ def test_a_killed_broker_costs_no_event_and_no_order(broker, centre, make_node):
             broker.start()
     wait_until(lambda: centre.whole("a") == 300, "lane a has a hole", limit_s=30)
     wait_until(lambda: node.waiting().count_a == 0 and node.waiting().count_b == 0, "not drained")
+    wait_until(lambda: 300 in centre.stored["b"], "lane b's end did not arrive")
     # Lane b is gone at PUBACK, and a killed broker loses what it had not yet written or passed on.
     missing_b = set(range(1, 301)) - set(centre.stored["b"])
     assert len(missing_b) <= 100
@@ -252,6 +253,7 @@ def test_a_killed_broker_costs_no_event_and_no_order(broker, centre, make_node):
 
 def test_events_made_before_the_first_connection_and_after_a_restart_arrive(broker, centre, make_node):
     first = make_node()
+    wait_until(lambda: len(centre.states()) == 1, "no birth")
     broker.kill()
     wait_until(lambda: not first.uplink.status.is_connected, "the loss was not noticed")
     for n in range(30):
