@@ -24,7 +24,7 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
 
-class NodeConfig(_Section):
+class NodeConfig(_Section, frozen=True):
     """Who this node is; the words of its topics."""
 
     org: Identifier
@@ -32,7 +32,7 @@ class NodeConfig(_Section):
     id: Identifier
 
 
-class BrokerConfig(_Section):
+class BrokerConfig(_Section, frozen=True):
     """How to reach the centre's broker: mqtt:// or mqtts://. Without this section the node records and sees alone."""
 
     url: str
@@ -44,7 +44,7 @@ class BrokerConfig(_Section):
     connect_spread_s: Annotated[float, msgspec.Meta(ge=0)] = 30.0
 
 
-class StorageConfig(_Section):
+class StorageConfig(_Section, frozen=True):
     """The ring. Sizes as text: "400GB" (powers of 1000) or "64MiB"."""
 
     max_bytes: str = "400GB"
@@ -64,7 +64,7 @@ class StorageConfig(_Section):
         return parse_bytes(self.min_free)
 
 
-class VisionConfig(_Section):
+class VisionConfig(_Section, frozen=True):
     """Seeing. `detector` names an entry of models/manifest.json."""
 
     enabled: bool = True
@@ -75,7 +75,7 @@ class VisionConfig(_Section):
     threads: Annotated[int, msgspec.Meta(ge=1)] = 2
 
 
-class OutboxConfig(_Section):
+class OutboxConfig(_Section, frozen=True):
     """What waits for the centre. 1 GiB holds 100 000 events many times over (contract)."""
 
     max_bytes: str = "1GiB"
@@ -85,7 +85,7 @@ class OutboxConfig(_Section):
         return parse_bytes(self.max_bytes)
 
 
-class CameraConfig(_Section):
+class CameraConfig(_Section, frozen=True):
     """One camera. `main` and `sub`: rtsp://…, v4l2:/dev/video0 or file:street.mp4 (paced as a live camera)."""
 
     id: Identifier
@@ -100,7 +100,7 @@ class CameraConfig(_Section):
     loop: bool = True
 
 
-class Config(_Section):
+class Config(_Section, frozen=True):
     data_dir: str
     runtime_dir: str
     node: NodeConfig

@@ -30,7 +30,7 @@ class _Notice(msgspec.Struct, frozen=True, tag_field="t", forbid_unknown_fields=
     pass
 
 
-class Hello(_Notice, tag="hello"):
+class Hello(_Notice, frozen=True, tag="hello"):
     """First frame of every connection. `session` is fresh for each start of the process."""
 
     process: Literal["camera", "vision"]
@@ -39,13 +39,13 @@ class Hello(_Notice, tag="hello"):
     camera: str = ""
 
 
-class Goodbye(_Notice, tag="goodbye"):
+class Goodbye(_Notice, frozen=True, tag="goodbye"):
     """Last frame of a process that was asked to end. A link that is lost without it means a crash."""
 
     session: str
 
 
-class StreamStarted(_Notice, tag="stream_started"):
+class StreamStarted(_Notice, frozen=True, tag="stream_started"):
     """A run began. Camera → vision, and again whenever vision reconnects. Payload: the codec's extradata.
 
     `anchor_wall_ns` is the wall time of media time 0, which is the run's first PTS.
@@ -61,7 +61,7 @@ class StreamStarted(_Notice, tag="stream_started"):
     anchor_wall_ns: int
 
 
-class VideoPacket(_Notice, tag="packet"):
+class VideoPacket(_Notice, frozen=True, tag="packet"):
     """One access unit, camera → vision. Payload: its bytes. `media_ns` counts from the run's first PTS."""
 
     camera: str
@@ -71,7 +71,7 @@ class VideoPacket(_Notice, tag="packet"):
     is_idr: bool
 
 
-class SegmentOpened(_Notice, tag="segment_opened"):
+class SegmentOpened(_Notice, frozen=True, tag="segment_opened"):
     """The camera created a segment file. `path` is relative to data_dir."""
 
     camera: str
@@ -82,7 +82,7 @@ class SegmentOpened(_Notice, tag="segment_opened"):
     start_wall_ns: int
 
 
-class SegmentClosed(_Notice, tag="segment_closed"):
+class SegmentClosed(_Notice, frozen=True, tag="segment_closed"):
     """The camera closed and synced a segment; its file never changes again."""
 
     camera: str
@@ -96,7 +96,7 @@ class SegmentClosed(_Notice, tag="segment_closed"):
     bytes: int
 
 
-class Outage(_Notice, tag="outage"):
+class Outage(_Notice, frozen=True, tag="outage"):
     """No footage of `camera` since `start_wall_ns`, for `reason` (a GapReason of agent.recording.gaps).
 
     `end_wall_ns` is 0 while it lasts; the same outage is told again with its end (same camera and start) when footage
@@ -111,7 +111,7 @@ class Outage(_Notice, tag="outage"):
     detail: str = ""
 
 
-class CameraStatus(_Notice, tag="camera_status"):
+class CameraStatus(_Notice, frozen=True, tag="camera_status"):
     """How one camera's recording goes, camera → node, each second or so. Counters run since the process started.
 
     `lost` counts packets that arrived and were not recorded, whatever the cause. `frame_age_s` is negative when no
@@ -131,7 +131,7 @@ class CameraStatus(_Notice, tag="camera_status"):
     disk_write_p99_ms: float
 
 
-class Finding(_Notice, tag="finding"):
+class Finding(_Notice, frozen=True, tag="finding"):
     """Something vision saw, vision → node. Payload: the incident's still (JPEG, at most 30 kB) or nothing.
 
     `type` is the CloudEvents type without prefix and version ("incident.opened"), `data` the JSON of the matching
@@ -145,7 +145,7 @@ class Finding(_Notice, tag="finding"):
     hold_end_wall_ns: int = 0
 
 
-class VisionStatus(_Notice, tag="vision_status"):
+class VisionStatus(_Notice, frozen=True, tag="vision_status"):
     """How seeing goes, vision → node, each second or so. Counters run since the process started."""
 
     provider: str
@@ -161,14 +161,14 @@ class VisionStatus(_Notice, tag="vision_status"):
     incidents: int
 
 
-class SnapshotWanted(_Notice, tag="snapshot_wanted"):
+class SnapshotWanted(_Notice, frozen=True, tag="snapshot_wanted"):
     """Node → vision: decode the newest picture of this camera."""
 
     request_id: str
     camera: str
 
 
-class SnapshotTaken(_Notice, tag="snapshot_taken"):
+class SnapshotTaken(_Notice, frozen=True, tag="snapshot_taken"):
     """Vision → node. Payload: JPEG of at most 30 kB, or nothing with `error` for people."""
 
     request_id: str

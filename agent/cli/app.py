@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from agent.cli import analyse, centre, demo, footage, run
+from agent import __version__
+from agent.cli import analyse, centre, check, demo, footage, run
 
 app = typer.Typer(
     name="wayside",
-    help="The agent in the box on the pole: records cameras, sees with ONNX models, tells a centre over MQTT.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        print(f"wayside {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def wayside(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="print the version and leave", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """The agent in the box on the pole: records cameras, sees with ONNX models, tells a centre over MQTT."""
+
+
 app.command()(demo.demo)
 app.command()(run.run)
 app.command()(run.camera)
 app.command()(run.vision)
 app.command()(run.node)
+app.command()(check.check)
 app.command()(analyse.analyse)
 app.add_typer(footage.app)
 app.add_typer(centre.app)

@@ -13,13 +13,15 @@ from agent.cli.faults import EXIT_FAILED, explained
 from agent.cli.settings import JsonOption
 
 # Long enough for an incident, its clip and some events more; a second `make demo` ends within 20 s.
-_SECONDS = 12.0
+_SECONDS = 10.0
 
 
 @explained
 def demo(
     *,
-    seconds: Annotated[float, typer.Option(min=0, help="watch the camera at least this long")] = _SECONDS,
+    seconds: Annotated[
+        float, typer.Option(min=0, help="watch at least this long, from the first footage on")
+    ] = _SECONDS,
     data: Annotated[Path | None, typer.Option(help="folder for the ring, the clip and the logs; kept")] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -26,7 +26,7 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         # Quiet for people; a process of the agent sets its own, louder one.
-        log.setup(level=logging.WARNING)
+        log.setup(level=logging.ERROR)
         try:
             return command(*args, **kwargs)
         except WaysideError as exc:

@@ -8,4 +8,4 @@ from typing import Annotated
 import typer
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="the node's configuration (TOML)", show_default=False)]
-JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object for programs instead of text for people")]
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON for programs instead of text for people")]

@@ -41,7 +41,7 @@ _STOP_S: Final = 20.0
 
 
 class DemoSummary(msgspec.Struct, frozen=True):
-    """The last object of `wayside demo --json`; these names are fixed (product). `tracks` are those that events name."""
+    """The last object of `wayside demo --json`; its names are fixed (product). `tracks` are those that events name."""
 
     frames_recorded: int
     frames_lost: int
@@ -62,7 +62,8 @@ class DemoSummary(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """`seconds`: how long the camera is watched at least. `folder` keeps the ring, the clip and the logs."""
+    """`seconds`: how long the camera is watched at least, from its first footage on. `folder` keeps the ring, the clip
+    and the logs."""
 
     seconds: float
     folder: Path
@@ -74,7 +75,6 @@ def run_demo(options: DemoOptions) -> DemoSummary:
     """Raises what the parts raise when the demo itself cannot go on: no broker, no agent, no incident, no clip."""
     folder = options.folder
     folder.mkdir(parents=True, exist_ok=True)
-    started_s = time.monotonic()
     with running_broker(folder) as broker, _running_agent(folder, broker) as agent:
         options.say(f"broker: {broker.name} on {broker.url}; agent: pid {agent.pid}; data: {folder}")
         client = CentreClient(_centre_options(broker))
@@ -84,7 +84,8 @@ def run_demo(options: DemoOptions) -> DemoSummary:
                 incident = _first_incident(centre, agent, folder)
                 pulled = _pull(client, incident, centre.footage_from_ns, options)
                 still = _still(client, incident, folder)
-                centre.wait_for(lambda: agent.poll() is not None, options.seconds - (time.monotonic() - started_s))
+                watched_s = (time.time_ns() - centre.footage_from_ns) / NS_PER_S
+                centre.wait_for(lambda: agent.poll() is not None, max(options.seconds - watched_s, 0.0))
                 _end(agent)
                 counts = _final_counts(centre)
         finally:
@@ -140,9 +141,7 @@ def _first_incident(centre: DemoCentre, agent: subprocess.Popen[bytes], folder: 
     return centre.incidents[0]
 
 
-def _pull(
-    client: CentreClient, incident: HeardIncident, footage_from_ns: int, options: DemoOptions
-) -> Pulled:
+def _pull(client: CentreClient, incident: HeardIncident, footage_from_ns: int, options: DemoOptions) -> Pulled:
     """As staff would: a clip around the incident, once its last second is on disk."""
     begin_ns = parse_rfc3339(incident.data.begin or "")
     # The demo's camera was switched on a moment ago: before that there is nothing to ask for.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.contract.topics import NodeAddress
-from agent.demo.broker import DemoBroker
+
+if TYPE_CHECKING:
+    from agent.demo.broker import DemoBroker
 
 DEMO_ADDRESS = NodeAddress("demo-province", "campus-gate", "demo-node")
 DEMO_CAMERA = "c01"

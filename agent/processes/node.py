@@ -21,9 +21,9 @@ from agent.contract.wire import encode
 from agent.ledger import Ledger
 from agent.link_server import LinkServer
 from agent.mailbox import Mailbox
+from agent.messaging.conversation import UplinkOptions
 from agent.messaging.lanes import Moment, Origin
 from agent.messaging.outbox import EventDraft, append
-from agent.messaging.conversation import UplinkOptions
 from agent.messaging.uplink import Uplink
 from agent.notify import Notifier, Progress, watch
 from agent.processes.board import Board

@@ -165,6 +165,8 @@ class Recorder:
             self._session, self._n = item, 0
         elif isinstance(item, _Skipped):
             self._close_segment()
+            # A number left out says that the next segment does not continue this one (agent.recording.gaps, cut).
+            self._n += 1
             self._outages.begin("disk_slow", "the disk did not keep up")
         else:
             self._end_run()
@@ -239,6 +241,7 @@ class Recorder:
         if closed is not None:
             self._outages.recorded_until(closed.end_wall_ns)
             self._listener.closed(closed)
+        self._n += 1
         self._fail_disk(disk_error(exc))
 
     def _fail_disk(self, failure: DiskError | RingMissing) -> None:

@@ -1,0 +1,58 @@
+"""`python -m tests.faults`: the long campaigns, with their numbers. Ends by itself; talks to loopback only."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from agent import log
+from tests.broker import Broker
+from tests.faults import campaigns
+
+_ROUNDS = 5
+_POWER_CUTS = 20
+_OUTAGE_S = 30.0
+
+
+def main(names: list[str]) -> int:
+    log.setup(level=logging.ERROR)
+    ffmpeg = shutil.which("ffmpeg") or "ffmpeg"
+    with tempfile.TemporaryDirectory(prefix="wayside-faults-") as folder:
+        root = Path(folder)
+        todo: dict[str, Callable[[], list[str]]] = {
+            f"{name}-{number.name.lower()}": lambda name=name, number=number: _with_broker(
+                root / f"{name}-{number.name}",
+                lambda here, broker: campaigns.process_faults(here, broker, name, number, _ROUNDS),
+            )
+            for name in ("vision", "node")
+            for number in (signal.SIGKILL, signal.SIGSTOP)
+        }
+        todo["camera"] = lambda: campaigns.camera_fault(root / "camera")
+        todo["power"] = lambda: campaigns.power_cuts(root / "power", _POWER_CUTS, ffmpeg)
+        todo["broker"] = lambda: _with_broker(
+            root / "broker", lambda here, broker: campaigns.broker_outage(here, broker, _OUTAGE_S)
+        )
+        for name, campaign in todo.items():
+            if not names or name in names:
+                for line in campaign():
+                    print(line, flush=True)
+    return 0
+
+
+def _with_broker(folder: Path, campaign: Callable[[Path, Broker], list[str]]) -> list[str]:
+    folder.mkdir(parents=True)
+    broker = Broker(folder, "allow_anonymous true")
+    broker.start()
+    try:
+        return campaign(folder / "agent", broker)
+    finally:
+        broker.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,130 @@
+"""What is done to the agent, and what must be true afterwards. Each returns its numbers as lines for people."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+from agent.contract.events import Lane
+from agent.units import NS_PER_S
+from tests.broker import Broker, wait_until
+from tests.faults.ear import ADDRESS, Ear
+from tests.faults.rig import AgentUnderTest, CameraSetup, seconds_between
+
+# A restarted vision must have been seeing again before it is hurt the next time, or the number says nothing.
+_SETTLE_FRAMES = 30
+
+
+def process_faults(folder: Path, broker: Broker, name: str, number: signal.Signals, rounds: int) -> list[str]:
+    """Kill or stop vision or the node while recording: no frame is lost, findings or messages come again."""
+    back_s: list[float] = []
+    with Ear(broker) as ear, AgentUnderTest(folder, broker=broker) as agent:
+        agent.wait_for_footage("c01", _SETTLE_FRAMES)
+        ear.wait_for_event("incident.opened", 0)
+        for _ in range(rounds):
+            old = agent.pids()[name]
+            hurt_ns = agent.hurt(name, number)
+            agent.wait_for_new(name, old)
+            heard_ns = ear.wait_for_birth(hurt_ns) if name == "node" else ear.wait_for_event("incident.opened", hurt_ns)
+            back_s.append(seconds_between(hurt_ns, heard_ns))
+        agent.stop()
+        runs = agent.runs("c01")
+        assert len(runs) == 1, f"the camera began anew: {runs}"
+        assert runs[0].missing == 0, f"frames lost: {runs}"
+        assert agent.index_differences() == []
+        assert not ear.book.holes(ear.events[0].envelope.epoch or "", Lane.A)
+    return [
+        f"{name} {number.name} x {rounds}: {runs[0].frames} frames recorded, 0 lost;"
+        f" back after {back_s} s, worst {max(back_s)}"
+    ]
+
+
+def camera_fault(folder: Path) -> list[str]:
+    """Kill one camera's process: it loses some seconds, its neighbour nothing."""
+    with AgentUnderTest(folder, cameras=(CameraSetup("c01"), CameraSetup("c02")), vision=False) as agent:
+        for camera in ("c01", "c02"):
+            agent.wait_for_footage(camera, _SETTLE_FRAMES)
+        old = agent.pids()["camera-c01"]
+        agent.hurt("camera-c01", signal.SIGKILL)
+        agent.wait_for_new("camera-c01", old)
+        wait_until(lambda: len(agent.runs("c01")) == 2, "c01 does not record again", limit_s=30.0)
+        agent.stop()
+        first, second = agent.runs("c01")
+        lost_s = seconds_between(first.end_wall_ns, second.start_wall_ns)
+        neighbour = agent.runs("c02")
+        assert (len(neighbour), neighbour[0].missing) == (1, 0), neighbour
+        assert agent.index_differences() == []
+    return [f"camera SIGKILL: c01 lost {lost_s} s, c02 {neighbour[0].frames} frames and 0 lost"]
+
+
+def power_cuts(folder: Path, rounds: int, ffmpeg: str) -> list[str]:
+    """SIGKILL of everything at random moments: what is on disk plays, and ends at most 2 s before the end."""
+    lost_s: list[float] = []
+    chance = random.Random(2)
+    agent = AgentUnderTest(folder, cameras=(CameraSetup("c01"), CameraSetup("c02")), vision=False, segment_s=3.0)
+    for _ in range(rounds):
+        before = {camera: len(agent.runs(camera)) for camera in ("c01", "c02")}
+        agent.start()
+        for camera, runs in before.items():
+            wait_until(lambda camera=camera, runs=runs: len(agent.runs(camera)) > runs, "no footage", limit_s=40.0)
+        threading.Event().wait(chance.uniform(0.0, 4.0))
+        killed_ns = agent.kill_all()
+        lost_s.extend(seconds_between(agent.runs(camera)[-1].end_wall_ns, killed_ns) for camera in before)
+    assert agent.index_differences() == []
+    for camera in ("c01", "c02"):
+        for name, _ in agent.scans(camera):
+            told = subprocess.run(
+                [ffmpeg, "-v", "error", "-i", str(agent.data_dir / name.path()), "-f", "null", "-"],
+                capture_output=True,
+                check=True,
+            )
+            assert not told.stderr, f"{name}: {told.stderr.decode()}"
+    files = sum(len(agent.scans(camera)) for camera in ("c01", "c02"))
+    return [
+        f"power cut x {rounds}: {files} segments all play, index equals disk, worst loss {max(lost_s)} s of {lost_s}"
+    ]
+
+
+def broker_outage(folder: Path, broker: Broker, seconds: float) -> list[str]:
+    """The broker dies while events are made: afterwards every one is there, each lane in order and without a hole."""
+    with AgentUnderTest(folder, broker=broker) as agent:
+        with Ear(broker) as before:
+            before.wait_for_event("incident.opened", 0)
+        broker.kill()
+        threading.Event().wait(seconds)
+        # Vision begins anew, so incidents are closed and opened while nobody hears of them.
+        old = agent.pids()["vision"]
+        hurt_ns = agent.hurt("vision", signal.SIGKILL)
+        agent.wait_for_new("vision", old)
+        threading.Event().wait(4.0)
+        broker.start()
+        with Ear(broker) as ear:
+            ear.wait_for_event("incident.opened", hurt_ns)
+            agent.stop()
+            wait_until(lambda: not ear.book.holes(_epoch(ear), Lane.A), "lane a has a hole")
+            orders = [_sequences(ear, lane) for lane in Lane]
+    assert all(order == sorted(order) for order in orders), orders
+    assert all(order == list(range(order[0], order[-1] + 1)) for order in orders if order), orders
+    return [
+        f"broker away {seconds + 4:.0f} s: lane a {len(orders[0])} events, lane b {len(orders[1])}, in order, no hole"
+    ]
+
+
+def _epoch(ear: Ear) -> str:
+    return ear.events[-1].envelope.epoch or ""
+
+
+def _sequences(ear: Ear, lane: Lane) -> list[int]:
+    """First arrivals, in the order heard; copies are allowed and left out."""
+    seen: list[int] = []
+    for each in ear.events:
+        number = int(each.envelope.sequence or 0)
+        if each.envelope.lane is lane and number not in seen:
+            seen.append(number)
+    return seen
+
+
+__all__ = ["ADDRESS", "NS_PER_S", "broker_outage", "camera_fault", "power_cuts", "process_faults"]
