@@ -163,13 +163,13 @@ def _check_meaning(config: Config, name: str) -> None:
         config.zone.key.strip()
     except (ZoneInfoNotFoundError, ValueError) as exc:
         raise ConfigError(file=name, key="timezone", remedy="name a zone such as Asia/Bangkok") from exc
-    for key, read in (
-        ("storage.max_bytes", lambda: config.storage.max_ring_bytes),
-        ("storage.min_free", lambda: config.storage.min_free_bytes),
-        ("outbox.max_bytes", lambda: config.outbox.max_outbox_bytes),
+    for key, size in (
+        ("storage.max_bytes", config.storage.max_bytes),
+        ("storage.min_free", config.storage.min_free),
+        ("outbox.max_bytes", config.outbox.max_bytes),
     ):
         try:
-            read()
+            parse_bytes(size)
         except UnitError as exc:
             raise ConfigError(file=name, key=key, remedy=exc.remedy) from exc
     seen: set[str] = set()

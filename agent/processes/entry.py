@@ -74,5 +74,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return begin(given.name, given.config, given.camera_id)
     except WaysideError as exc:
-        print(f"wayside: {exc}", file=sys.stderr)
+        sys.stderr.write(f"wayside: {exc}\n")
         return exit_code(exc)

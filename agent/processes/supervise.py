@@ -1,5 +1,6 @@
-"""A small supervisor for a desk, a test or a machine without systemd: it starts the processes, feeds on their watchdogs,
-kills what hangs, starts it again, and does nothing else.
+"""A small supervisor for a desk, a test or a machine without systemd.
+
+It starts the processes, listens to their watchdogs, kills what hangs, starts it again, and does nothing else.
 
 A hung process gets SIGKILL: SIGTERM does nothing to a stopped one.
 """
@@ -93,7 +94,8 @@ def supervise(commands: Sequence[ChildCommand], runtime_dir: Path, stop: threadi
             selector.register(child.notices, selectors.EVENT_READ, child)
         while not stop.is_set():
             now_s = time.monotonic()
-            if any([_tend(child, now_s) for child in children]):
+            changes = [_tend(child, now_s) for child in children]
+            if any(changes):
                 _write_children(children, runtime_dir)
             for key, _ in selector.select(_TICK_S):
                 key.data.listen(time.monotonic())

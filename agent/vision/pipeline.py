@@ -80,7 +80,8 @@ class Pipeline:
             return None
         motion = self._motion.update(picture.luma(WIDTH_PX, HEIGHT_PX), picture.media_ns)
         has_moved = bool(motion.regions) or motion.is_upheaval
-        if has_moved:
+        # A background takes a second to learn; until then nobody knows what moves, so seeing begins with an open gate.
+        if has_moved or self._moved_ns is None:
             self._moved_ns = picture.media_ns
         evidence = Evidence(picture.media_ns, self._moved_ns, self._detected_ns, bool(self._tracks))
         detects = should_detect(evidence)

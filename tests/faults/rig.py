@@ -22,7 +22,10 @@ from tests.broker import Broker, wait_until
 ROOT = Path(__file__).resolve().parents[2]
 STREET = ROOT / "agent" / "demo" / "street.mp4"
 # People walk through the campus clip all the time, so in a zone of the whole picture an incident opens at once.
-EVERYWHERE = 'camera = "{camera}"\n[[zone]]\nid = "all"\npolygon = [[0, 0], [1, 0], [1, 1], [0, 1]]\nrules = {{ intrusion = {{}} }}\n'
+EVERYWHERE = (
+    'camera = "{camera}"\n[[zone]]\nid = "all"\npolygon = [[0, 0], [1, 0], [1, 1], [0, 1]]\n'
+    "rules = {{ intrusion = {{}} }}\n"
+)
 _START_LIMIT_S = 40.0
 
 
