@@ -14,6 +14,7 @@ from agent.errors import FrameShapeError
 from agent.units import NS_PER_S
 from agent.vision.geometry import Box
 from agent.vision.model import Session
+from agent.vision.unrest import Unrest
 
 LumaImage = npt.NDArray[np.uint8]
 FloatImage = npt.NDArray[np.float32]
@@ -23,14 +24,14 @@ WIDTH_PX: Final = 320
 HEIGHT_PX: Final = 240
 
 # Light and weather are followed with this time constant: half a scene is forgotten in ln 2 * 20 s = 14 s, and where
-# something moves, twenty times slower. At 5 fps it is the rig's learning rate of 0.01 a frame, and at any other rate the
-# same in seconds: an exponential mean at uneven times forgets by exp(-dt / tau) (Eckner 2012, Algorithms for Unevenly
-# Spaced Time Series).
+# something moves, twenty times slower. At 5 fps it is the rig's learning rate of 0.01 a frame, and at any other rate
+# the same in seconds: an exponential mean at uneven times forgets by exp(-dt / tau) (Eckner 2012, Algorithms for
+# Unevenly Spaced Time Series).
 _MEMORY_S: Final = 20.0
 _HOLD: Final = -0.95
-# Warm-up: a plain mean over the time seen so far, in which a frame weighs dt / (seen + 1.5 dt); the exponential takes over
-# by itself where it weighs more, after _MEMORY_S (the rig's 100 frames). For half of that the whole picture learns
-# alike. Without warm-up F falls from 0.96 to 0.64 on cdnet_highway: the first cars stay in the background.
+# Warm-up: a plain mean over the time seen so far, in which a frame weighs dt / (seen + 1.5 dt); the exponential takes
+# over by itself where it weighs more, after _MEMORY_S (the rig's 100 frames). For half of that the whole picture
+# learns alike. Without warm-up F falls from 0.96 to 0.64 on cdnet_highway: the first cars stay in the background.
 _FREE_S: Final = _MEMORY_S / 2
 # A frame stands for the time since the last, but after a pause in the stream for no more than this: one frame with a
 # lorry in it must not become the background.
@@ -39,23 +40,29 @@ _MAX_STEP_S: Final = 2.0
 _FIRST_STEP_S: Final = 0.2
 # No motion is told while the mean rests on fewer frames than this: one second at 5 fps.
 _BLIND_FRAMES: Final = 5
-# Exposure: the picture's light is compared on every eighth pixel of every eighth row, 1 200 of them, whose median stays
-# that of the background while things cover less than half of it.
+# Exposure: light is compared on every eighth pixel of every eighth row. The median of these 1 200 is the background's
+# as long as things cover less than half of the picture.
 _LIGHT_STEP_PX: Final = 8
 # The camera's offset and noise would make the ratio of dark pixels meaningless.
-_DARK_LEVEL: Final = 8.0
-# Below this a change of light is drift or noise, which the mean follows by itself.
-_LEAST_LIGHT: Final = 0.01
+_DARK_LEVEL: Final = np.float32(8)
+# Above this a camera's knee and clipping bend the scale, and a white line no longer gets darker with the rest.
+_WHITE_LEVEL: Final = np.uint8(235)
+# A covered lens; dividing by less would blow the noise up.
+_LEAST_LIGHT: Final = 0.05
 # When more than this part changes at once the light or the camera changed, not the scene: learn anew from here.
 _UPHEAVAL_RATIO: Final = 0.6
 # A person 40 m away on a 1080p picture of a junction covers some 15 x 40 px, which is 20 px of this picture.
 _MIN_REGION_PX: Final = 20
 _MAX_REGIONS: Final = 16
+# A piece moves when this part of it changed lately. Of a car that drives 0.95 and more changes, of the place that a car
+# left under wind-blown branches 0.2 to 0.5 (suburban_road_8cars).
+_RESTLESS_RATIO: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """`ratio` is the moved part of the picture, 0 to 1; `regions` its largest connected pieces, largest first.
+    """`ratio` is the moving part of the picture, 0 to 1; `regions` its largest connected pieces, largest first.
+    What came or went and has stood still for two seconds does not count.
 
     `is_upheaval`: most of the picture changed at once (light, a knock), so regions mean nothing.
     """
@@ -77,7 +84,9 @@ class MotionModel:
         self._deviation: FloatImage | None = None
         self._frames = 0
         self._seen_s = 0.0
+        self._rate = 1.0
         self._last_ns: int | None = None
+        self._unrest: Unrest | None = None
         self.mask: LumaImage = np.zeros((HEIGHT_PX, WIDTH_PX), np.uint8)
 
     def update(self, luma: LumaImage, media_ns: int) -> Motion:
@@ -91,36 +100,52 @@ class MotionModel:
         step_s = _FIRST_STEP_S if self._last_ns is None else (media_ns - self._last_ns) / NS_PER_S
         step_s = min(max(step_s, 1e-3), _MAX_STEP_S)
         self._last_ns = media_ns
-        picture = luma[None, None]
+        picture = np.minimum(luma, _WHITE_LEVEL)[None, None]
         if self._mean is None or self._deviation is None:
             self._mean = picture.astype(np.float32)
             self._deviation = np.zeros_like(self._mean)
-        self._mean = _relit(self._mean, luma)
-        mask, self._mean, self._deviation = self._session.run(
+        light = _light(self._mean, luma)
+        self._rate = learning_rate(self._seen_s, step_s)
+        relit: FloatImage = np.clip((self._mean + _DARK_LEVEL) * light - _DARK_LEVEL, 0, _WHITE_LEVEL)
+        mask, learnt, self._deviation = self._session.run(
             {
                 "luma": picture,
-                "mean": self._mean,
+                "mean": relit,
                 "deviation": self._deviation,
                 # onnxruntime 1.32 refuses np.float32 scalars and takes 0-d arrays.
-                "rate": np.array(learning_rate(self._seen_s, step_s), np.float32),
+                "rate": np.array(self._rate, np.float32),
                 "hold": np.array(0.0 if self._seen_s < _FREE_S else _HOLD, np.float32),
             }
         )
+        # The mean stays in the light of its first frame, so that no white is lost in a bright spell.
+        self._mean += (learnt - relit) / light
         self.mask = mask[0, 0]
         self._seen_s += step_s
         self._frames += 1
-        return self._judge()
+        return self._judge(picture[0, 0], media_ns, light)
 
-    def _judge(self) -> Motion:
+    def _judge(self, luma: LumaImage, media_ns: int, light: np.float32) -> Motion:
         ratio = float(np.count_nonzero(self.mask)) / self.mask.size
         if ratio > _UPHEAVAL_RATIO:
             self._frames, self._seen_s = 0, 0.0
-            self._mean = None
+            self._mean = self._unrest = None
             return Motion(ratio, (), is_upheaval=True)
-        if self._frames <= _BLIND_FRAMES:
+        if self._unrest is None:
+            self._unrest = Unrest(luma, media_ns)
+        restless = self._unrest.update(luma, media_ns)
+        if self._frames <= _BLIND_FRAMES or not ratio:
             return STILL
-        regions = _regions(self.mask)
-        return Motion(ratio, regions) if regions else STILL
+        pieces = _pieces(self.mask, restless)
+        self._settle(pieces.standing, luma, light)
+        return Motion(pieces.moving_px / self.mask.size, pieces.regions) if pieces.regions else STILL
+
+    def _settle(self, standing: npt.NDArray[np.bool_], luma: LumaImage, light: np.float32) -> None:
+        """Learn what stands as fast as the rest, so that it goes in _MEMORY_S and not in twenty times that."""
+        if self._mean is None or not standing.any():
+            return
+        mean = self._mean[0, 0]
+        seen = (luma[standing] + _DARK_LEVEL) / light - _DARK_LEVEL
+        mean[standing] += (seen - mean[standing]) * np.float32(self._rate)
 
 
 def learning_rate(seen_s: float, step_s: float) -> float:
@@ -128,22 +153,35 @@ def learning_rate(seen_s: float, step_s: float) -> float:
     return max(step_s / (seen_s + 1.5 * step_s), 1 - math.exp(-step_s / _MEMORY_S))
 
 
-def _relit(mean: FloatImage, luma: LumaImage) -> FloatImage:
-    """The background in the light of this frame: exposure and clouds change all of the picture by one factor."""
+def _light(mean: FloatImage, luma: LumaImage) -> np.float32:
+    """How much brighter this frame is than the background: exposure and clouds change all of it by one factor."""
     old = mean[0, 0, ::_LIGHT_STEP_PX, ::_LIGHT_STEP_PX] + _DARK_LEVEL
-    new = luma[::_LIGHT_STEP_PX, ::_LIGHT_STEP_PX] + np.float32(_DARK_LEVEL)
-    light = float(np.median(new / old))
-    if abs(light - 1) < _LEAST_LIGHT:
-        return mean
-    relit: FloatImage = np.clip((mean + _DARK_LEVEL) * np.float32(light) - _DARK_LEVEL, 0, 255)
-    return relit
+    new = luma[::_LIGHT_STEP_PX, ::_LIGHT_STEP_PX] + _DARK_LEVEL
+    return np.float32(max(np.median(new / old), _LEAST_LIGHT))
 
 
-def _regions(mask: LumaImage) -> tuple[Box, ...]:
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
-    order = np.argsort(stats[1:count, cv2.CC_STAT_AREA])[::-1][:_MAX_REGIONS] + 1
-    return tuple(
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """`standing`: (H, W) bool, what differs from the background and does not move."""
+
+    regions: tuple[Box, ...]
+    moving_px: int
+    standing: npt.NDArray[np.bool_]
+
+
+def _pieces(mask: LumaImage, restless: npt.NDArray[np.bool_]) -> _Pieces:
+    """The connected pieces of the mask, told apart by whether enough of each still changes."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
+    areas = stats[:, cv2.CC_STAT_AREA]
+    changing = np.bincount(labels[restless], minlength=count)
+    moves = changing >= _RESTLESS_RATIO * areas
+    moves[0] = False
+    is_piece = np.ones(count, np.bool_)
+    is_piece[0] = False
+    large = np.flatnonzero(moves & (areas >= _MIN_REGION_PX))
+    largest = large[np.argsort(-areas[large], kind="stable")][:_MAX_REGIONS]
+    regions = tuple(
         Box(int(x) / WIDTH_PX, int(y) / HEIGHT_PX, int(w) / WIDTH_PX, int(h) / HEIGHT_PX)
-        for x, y, w, h, area in stats[order]
-        if area >= _MIN_REGION_PX
+        for x, y, w, h, _ in stats[largest].tolist()
     )
+    return _Pieces(regions, int(areas[moves].sum()), (is_piece & ~moves)[labels])
