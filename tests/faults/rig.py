@@ -162,7 +162,8 @@ class AgentUnderTest:
         return (
             f'data_dir = "{self.data_dir}"\nruntime_dir = "{self.runtime_dir}"\ntrust = "open"\n'
             f'[node]\norg = "test-org"\nsite = "test-site"\nid = "test-node"\n{broker}'
-            f'[storage]\nmin_free = "1MB"\nsegment_s = {self.segment_s}\n[vision]\nenabled = {str(self.vision).lower()}\n{cameras}'
+            f'[storage]\nmin_free = "1MB"\nsegment_s = {self.segment_s}\n'
+            f"[vision]\nenabled = {str(self.vision).lower()}\n{cameras}"
         )
 
     def _camera(self, camera: CameraSetup) -> str:

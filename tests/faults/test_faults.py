@@ -1,0 +1,36 @@
+"""Each campaign once, short: the long ones with their numbers are `make faults`."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.broker import Broker
+from tests.faults import campaigns
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [("vision", signal.SIGKILL), ("vision", signal.SIGSTOP), ("node", signal.SIGSTOP)]
+)
+def test_a_killed_or_hung_process_costs_no_frame_and_comes_back(
+    tmp_path: Path, broker: Broker, name: str, number: signal.Signals
+) -> None:
+    campaigns.process_faults(tmp_path / "agent", broker, name, number, rounds=1)
+
+
+def test_a_killed_camera_process_costs_its_neighbour_nothing(tmp_path: Path) -> None:
+    campaigns.camera_fault(tmp_path)
+
+
+def test_after_a_kill_of_everything_every_segment_plays_and_the_index_equals_the_disk(
+    tmp_path: Path, ffmpeg: str
+) -> None:
+    campaigns.power_cuts(tmp_path, 2, ffmpeg)
+
+
+def test_events_made_while_the_broker_was_dead_arrive_in_order_and_without_a_hole(
+    tmp_path: Path, broker: Broker
+) -> None:
+    campaigns.broker_outage(tmp_path / "agent", broker, 1.0)
