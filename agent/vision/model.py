@@ -27,13 +27,14 @@ Tensor = npt.NDArray[np.generic]
 
 
 class ModelEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One model of the manifest. `file` lies beside it."""
+    """One model of the manifest. `file` lies beside it; `input` says in words what it is fed."""
 
     id: str
     file: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]+$")]
     sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
     kind: Literal["motion", "nanodet"]
     licence: str
+    input: str
     source: str
     card: str
 
@@ -99,8 +100,8 @@ class ModelStore:
             raise ModelError(
                 model=entry.id,
                 file=str(path),
-                expected=entry.sha256[:12],
-                found=found[:12],
+                expected=entry.sha256,
+                found=found,
                 remedy="the file is damaged or was swapped; install the models again",
             )
         return content

@@ -139,9 +139,9 @@ class MotionModel:
         self._settle(pieces.standing, luma, light)
         return Motion(pieces.moving_px / self.mask.size, pieces.regions) if pieces.regions else STILL
 
-    def _settle(self, standing: npt.NDArray[np.bool_], luma: LumaImage, light: np.float32) -> None:
+    def _settle(self, standing: npt.NDArray[np.bool_] | None, luma: LumaImage, light: np.float32) -> None:
         """Learn what stands as fast as the rest, so that it goes in _MEMORY_S and not in twenty times that."""
-        if self._mean is None or not standing.any():
+        if self._mean is None or standing is None:
             return
         mean = self._mean[0, 0]
         seen = (luma[standing] + _DARK_LEVEL) / light - _DARK_LEVEL
@@ -162,26 +162,26 @@ def _light(mean: FloatImage, luma: LumaImage) -> np.float32:
 
 @dataclass(frozen=True, slots=True)
 class _Pieces:
-    """`standing`: (H, W) bool, what differs from the background and does not move."""
+    """`standing`: (H, W) bool, what differs from the background and does not move; None when nothing does."""
 
     regions: tuple[Box, ...]
     moving_px: int
-    standing: npt.NDArray[np.bool_]
+    standing: npt.NDArray[np.bool_] | None
 
 
 def _pieces(mask: LumaImage, restless: npt.NDArray[np.bool_]) -> _Pieces:
     """The connected pieces of the mask, told apart by whether enough of each still changes."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
     areas = stats[:, cv2.CC_STAT_AREA]
-    changing = np.bincount(labels[restless], minlength=count)
+    changing = np.bincount(labels[(mask > 0) & restless], minlength=count)
     moves = changing >= _RESTLESS_RATIO * areas
     moves[0] = False
-    is_piece = np.ones(count, np.bool_)
-    is_piece[0] = False
+    stands = ~moves
+    stands[0] = False
     large = np.flatnonzero(moves & (areas >= _MIN_REGION_PX))
     largest = large[np.argsort(-areas[large], kind="stable")][:_MAX_REGIONS]
     regions = tuple(
         Box(int(x) / WIDTH_PX, int(y) / HEIGHT_PX, int(w) / WIDTH_PX, int(h) / HEIGHT_PX)
         for x, y, w, h, _ in stats[largest].tolist()
     )
-    return _Pieces(regions, int(areas[moves].sum()), (is_piece & ~moves)[labels])
+    return _Pieces(regions, int(areas[moves].sum()), stands[labels] if stands.any() else None)
