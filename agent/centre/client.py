@@ -34,6 +34,8 @@ _INBOX_ITEMS: Final = 200_000
 # A command lives two minutes: longer than a slow line needs, shorter than a replay would like.
 _COMMAND_LIFE_S: Final = 120
 
+_UNREACHABLE_REMEDY: Final = "check the broker's address and port, that it runs, and the line to it"
+
 _log = log.get("centre")
 
 
@@ -68,6 +70,7 @@ class CentreClient:
     """Connects at `connect`; everything but answers lands in `inbox`. `ask` may be called from several threads."""
 
     def __init__(self, options: CentreOptions) -> None:
+        self._url = options.url
         self._requester = f"desk-{secrets.token_hex(6)}"
         self._actor = Actor(id=options.actor, role=options.role)
         self._counter = 0
@@ -105,10 +108,10 @@ class CentreClient:
                 return
             trouble = self._trouble
         self._broker.close(0.0)
-        reason, remedy = (
-            (trouble.reason, trouble.remedy) if trouble else ("no answer", "is the broker's address right?")
-        )
-        raise (BrokerRefused if self._is_refused() else BrokerUnreachable)(reason=reason, remedy=remedy)
+        reason = trouble.reason if trouble else "no_answer"
+        remedy = (trouble.remedy if trouble else "") or _UNREACHABLE_REMEDY
+        kind = BrokerRefused if trouble is not None and trouble.is_refusal else BrokerUnreachable
+        raise kind(reason=reason, broker=self._url, remedy=remedy)
 
     def close(self) -> None:
         self._broker.close()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final
+from typing import Final, TypeVar
 
 from agent.contract.states import Alert, CameraState, Health, Info, NodeState, Presence, StreamState
-from agent.contract.topics import NodeAddress, TopicKind, parse_topic
+from agent.contract.topics import NodeAddress, ParsedTopic, TopicKind, parse_topic
 from agent.contract.wire import decode
 from agent.errors import TimeError, WireError
 from agent.units import NS_PER_S, parse_rfc3339
+
+T = TypeVar("T")
 
 # Contract: health comes every 60 s and expires after 180 s.
 HEALTH_STALE_S: Final = 180.0
@@ -63,23 +66,13 @@ class Fleet:
     def fold(self, topic: str, payload: bytes, wall_ns: int) -> None:
         """Take in one retained or live message received at `wall_ns`; events and answers are ignored."""
         parsed = parse_topic(topic)
-        record = self._nodes.setdefault(parsed.address, _Record())
-        match parsed.kind:
-            case TopicKind.STATE:
-                _fold_state(record, decode(payload, NodeState))
-            case TopicKind.INFO:
-                record.info = decode(payload, Info)
-            case TopicKind.HEALTH:
-                record.health = decode(payload, Health)
-                record.health_wall_ns = _health_instant(record.health, wall_ns)
-            case TopicKind.CAMERA_STATE:
-                record.cameras[parsed.camera] = decode(payload, CameraState)
-            case TopicKind.ALERT if not payload:
-                record.alerts.pop(parsed.name, None)
-            case TopicKind.ALERT:
-                record.alerts[parsed.name] = decode(payload, Alert)
-            case _:
-                pass
+        if parsed.kind is TopicKind.STATE and not payload:
+            # An operator cleared it: the node is gone for good.
+            self._nodes.pop(parsed.address, None)
+            return
+        apply = _reading(parsed, payload, wall_ns)
+        if apply is not None:
+            apply(self._nodes.setdefault(parsed.address, _Record()))
 
     def rows(self, wall_ns: int) -> list[FleetRow]:
         """Every node heard of, worst first, then by address."""
@@ -91,15 +84,55 @@ class Fleet:
         return sorted(address for address in self._nodes if address.node == node)
 
 
+def _reading(parsed: ParsedTopic, payload: bytes, wall_ns: int) -> Callable[[_Record], None] | None:
+    """What a message changes; None for one that tells nothing of a node's standing. Raises WireError."""
+    match parsed.kind:
+        case TopicKind.STATE:
+            state = decode(payload, NodeState)
+            return lambda record: _fold_state(record, state)
+        case TopicKind.INFO:
+            info = decode(payload, Info)
+            return lambda record: setattr(record, "info", info)
+        case TopicKind.HEALTH:
+            health = decode(payload, Health)
+            instant_ns = _health_instant(health, wall_ns)
+            return lambda record: _fold_health(record, health, instant_ns)
+        case TopicKind.CAMERA_STATE:
+            camera = decode(payload, CameraState) if payload else None
+            return lambda record: _put(record.cameras, parsed.camera, camera)
+        case TopicKind.ALERT:
+            alert = decode(payload, Alert) if payload else None
+            return lambda record: _put(record.alerts, parsed.name, alert)
+        case _:
+            return None
+
+
+def _put(facts: dict[str, T], name: str, fact: T | None) -> None:
+    """A retained fact, or its end (an empty payload clears it)."""
+    if fact is None:
+        facts.pop(name, None)
+    else:
+        facts[name] = fact
+
+
 def _fold_state(record: _Record, state: NodeState) -> None:
+    online = record.online
     if state.state is Presence.ONLINE:
         record.online = state
-    elif state.state is Presence.LOST and record.online is not None:
-        # A will of an older session arrives late when a node reconnects before its delay ends (contract).
-        is_current = (state.epoch, state.session) == (record.online.epoch, record.online.session)
-        if not is_current:
-            return
+    elif state.state is Presence.LOST and online is not None and not _may_follow(state, online):
+        return
     record.state = state
+
+
+def _may_follow(lost: NodeState, online: NodeState) -> bool:
+    """A will of an older session arrives late when a node reconnects before its delay ends (contract). One of a later
+    session than the newest `online` heard here counts: that `online` was missed."""
+    return lost.epoch == online.epoch and lost.session >= online.session
+
+
+def _fold_health(record: _Record, health: Health, instant_ns: int) -> None:
+    record.health = health
+    record.health_wall_ns = instant_ns
 
 
 def _health_instant(health: Health, wall_ns: int) -> int:

@@ -95,7 +95,11 @@ class Receiver:
             listening = socket.create_server((options.host, options.port))
         except OSError as exc:
             raise UploadError(
-                reason="cannot_listen", address=options.host, port=options.port, error=exc.strerror
+                reason="cannot_listen",
+                address=options.host,
+                port=options.port,
+                error=exc.strerror,
+                remedy="receive on an address of this machine that nodes can reach",
             ) from exc
         scheme = "https" if options.certificate else "http"
         host, port = listening.getsockname()[:2]

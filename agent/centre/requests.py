@@ -68,15 +68,17 @@ class Pulled:
 def pull_clip(
     client: CentreClient, request: ClipRequest, options: PullOptions, on_progress: OnProgress | None = None
 ) -> Pulled:
-    """Ask, receive, verify. Raises NoAnswer, UploadError when a promised file did not arrive, ClipDamaged when one is not
-    what the node sent."""
+    """Ask, receive, verify. Raises NoAnswer, UploadError when a promised file did not arrive, ClipDamaged when one is
+    not what the node sent."""
 
     def tell(answer: Answer) -> None:
         if on_progress is not None:
             on_progress(answer.progress or 0.0, answer.message or answer.state.value)
 
     plan = client.ask(
-        _request(request, CommandName.CLIP_PLAN, ClipPlanArgs(camera=request.camera, start=request.start, end=request.end)),
+        _request(
+            request, CommandName.CLIP_PLAN, ClipPlanArgs(camera=request.camera, start=request.start, end=request.end)
+        ),
         timeout_s=options.silence_s,
     )
     if plan.state is not AnswerState.SUCCEEDED:
@@ -92,7 +94,9 @@ def pull_clip(
             upload_method="tus",
             more_upload_urls=tuple(each.url for each in announced[1:]),
         )
-        answer = client.ask(_request(request, CommandName.CLIP_EXPORT, args), timeout_s=options.silence_s, on_answer=tell)
+        answer = client.ask(
+            _request(request, CommandName.CLIP_EXPORT, args), timeout_s=options.silence_s, on_answer=tell
+        )
         result = _result(answer)
         files = _collect(result, announced) if answer.state in _DELIVERED and result is not None else ()
     return Pulled(answer, result, files)

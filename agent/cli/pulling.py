@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from types import TracebackType
 
-import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from agent.centre.requests import Pulled
+from agent.cli.settings import json_line
 from agent.contract.commands import AnswerState
 
 
@@ -47,7 +47,7 @@ class ProgressBar:
 def print_pull(pulled: Pulled, *, as_json: bool) -> None:
     """The outcome; refusals go to stderr in the node's own words."""
     if as_json:
-        print(msgspec.json.encode(_summary(pulled)).decode())
+        print(json_line(_summary(pulled)))
         return
     answer = pulled.answer
     if pulled.result is None or answer.state not in (AnswerState.SUCCEEDED, AnswerState.PARTIAL):
@@ -66,7 +66,12 @@ def _summary(pulled: Pulled) -> dict[str, object]:
         "message": pulled.answer.message,
         "result": pulled.result,
         "files": [
-            {"path": str(file.path), "sha256": file.sha256, "duration_s": file.facts.duration_s, "frames": file.facts.frames}
+            {
+                "path": str(file.path),
+                "sha256": file.sha256,
+                "duration_s": file.facts.duration_s,
+                "frames": file.facts.frames,
+            }
             for file in pulled.files
         ],
     }

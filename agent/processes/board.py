@@ -11,7 +11,17 @@ from agent import __version__, log
 from agent.clock import Clock
 from agent.commands.dispatch import HANDLERS, Inbound
 from agent.config import Config
-from agent.contract.states import Alert, CameraInfo, CameraState, Health, Info, ModelInfo, OutboxHealth, Severity
+from agent.contract.states import (
+    Alert,
+    CameraInfo,
+    CameraState,
+    ClockHealth,
+    Health,
+    Info,
+    ModelInfo,
+    OutboxHealth,
+    Severity,
+)
 from agent.errors import DiskError, StoreError
 from agent.health.probes import disk_space, hardware_model, os_name, probe_machine
 from agent.health.report import CameraReading, Readings, build_health, camera_state, recorded_ratio
@@ -53,11 +63,12 @@ class Board:
         return NodeFacts(info=self._info(), cameras=self._camera_states(), alerts=dict(self._alerts))
 
     def health(self, waiting: OutboxHealth) -> Health:
+        status = self._clock.status()
         readings = Readings(
             wall_ns=self._clock.wall_ns(),
             cameras=tuple(self._reading(camera.id, with_ratio=True) for camera in self._config.cameras),
             vision=self._reception.vision_status,
-            clock=self._clock.status(),
+            clock=ClockHealth(quality=status.quality.value, error_s=status.error_s),
             space=disk_space(self._data_dir),
             machine=probe_machine(),
             footage_bytes=self._footage_bytes(),

@@ -53,7 +53,9 @@ def check_node(config: Config) -> Iterator[CheckResult]:
 
 def _check_trust(config: Config) -> CheckResult:
     if config.trust == "open":
-        message = 'trust = "open": anybody who reaches the broker commands this node; for a desk only, remove it on a site'
+        message = (
+            'trust = "open": anybody who reaches the broker commands this node; for a desk only, remove it on a site'
+        )
         return CheckResult("trust", Verdict.WARNING, message)
     return CheckResult("trust", Verdict.OK, "only signed commands are obeyed")
 
@@ -74,7 +76,9 @@ def _check_disk(config: Config) -> Iterator[CheckResult]:
         yield CheckResult("disk", Verdict.FAILED, str(exc))
         return
     except OSError as exc:
-        yield CheckResult("disk", Verdict.FAILED, f"{data_dir} cannot be written ({exc.strerror}); check owner and mount")
+        yield CheckResult(
+            "disk", Verdict.FAILED, f"{data_dir} cannot be written ({exc.strerror}); check owner and mount"
+        )
         return
     space = disk_space(data_dir)
     if space is None:
@@ -82,7 +86,9 @@ def _check_disk(config: Config) -> Iterator[CheckResult]:
         return
     free_gb = space.free_bytes / 1e9
     if space.free_bytes < config.storage.min_free_bytes:
-        message = f"{free_gb:.1f} GB free, less than storage.min_free ({config.storage.min_free}); free space or lower it"
+        message = (
+            f"{free_gb:.1f} GB free, less than storage.min_free ({config.storage.min_free}); free space or lower it"
+        )
         yield CheckResult("disk", Verdict.FAILED, message)
     elif space.total_bytes < config.storage.max_ring_bytes:
         message = f"storage.max_bytes ({config.storage.max_bytes}) is more than the disk holds; min_free will rule"
@@ -96,7 +102,9 @@ def _check_clock() -> CheckResult:
     if status.quality is ClockQuality.SYNCED:
         bound = f", error at most {status.error_s:.3f} s" if status.error_s is not None else ""
         return CheckResult("clock", Verdict.OK, f"synchronised{bound}")
-    message = "not synchronised: footage may carry wrong times; start chrony or systemd-timesyncd and give it the network"
+    message = (
+        "not synchronised: footage may carry wrong times; start chrony or systemd-timesyncd and give it the network"
+    )
     return CheckResult("clock", Verdict.WARNING, message)
 
 
