@@ -64,7 +64,9 @@ class Detector:
         boxes, scores, classes = _candidates(outputs)
         kept = suppress(boxes, scores, group_of(classes, _FAMILIES), _IOU_LIMIT)
         extent = np.array([width * scale, height * scale] * 2, np.float32)
-        return tuple(_detection(boxes[index] / extent, classes[index], scores[index]) for index in kept)
+        found = (_detection(boxes[index] / extent, classes[index], scores[index]) for index in kept)
+        # The letterbox's grey edge gives boxes outside the picture now and then; cut, they have no area.
+        return tuple(detection for detection in found if detection.box.area > 0)
 
 
 def _letterbox(bgr: BgrImage, scale: float) -> npt.NDArray[np.float32]:

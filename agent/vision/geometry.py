@@ -77,6 +77,6 @@ def iou(a: Box, b: Box) -> float:
 
 
 def clip(box: Box) -> Box:
-    """The part of the box that lies in the picture."""
+    """The part of the box that lies in the picture; without area when none does."""
     x, y = min(max(box.x, 0.0), 1.0), min(max(box.y, 0.0), 1.0)
-    return Box(x, y, min(box.right, 1.0) - x, min(box.bottom, 1.0) - y)
+    return Box(x, y, max(min(box.right, 1.0) - x, 0.0), max(min(box.bottom, 1.0) - y, 0.0))

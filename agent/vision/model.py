@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import sys
@@ -67,8 +68,11 @@ class Session:
         self.outputs: tuple[str, ...] = tuple(output.name for output in session.get_outputs())
 
     def run(self, inputs: Mapping[str, Tensor]) -> list[npt.NDArray[np.float32]]:
-        """Outputs in the model's order."""
-        outputs: list[npt.NDArray[np.float32]] = self._session.run(None, dict(inputs))
+        """Outputs in the model's order. Raises ModelError when the inputs do not fit or the provider fails."""
+        try:
+            outputs: list[npt.NDArray[np.float32]] = self._session.run(None, dict(inputs))
+        except _runtime_faults() as exc:
+            raise ModelError(model=self.facts.id, remedy=f"ONNX Runtime failed: {exc}") from exc
         return outputs
 
 
@@ -121,10 +125,19 @@ class ModelStore:
         providers = [provider for provider in _PROVIDERS if provider in available]
         try:
             session = ort.InferenceSession(content, options, providers=providers)
-        except (RuntimeError, ValueError) as exc:
+        except _runtime_faults() as exc:
             raise ModelError(model=entry.id, remedy=f"ONNX Runtime refuses it: {exc}") from exc
         provider = str(session.get_providers()[0]).removesuffix("ExecutionProvider")
         return Session(ModelFacts(entry.id, entry.sha256, provider), session)
+
+
+@functools.cache
+def _runtime_faults() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises; its own exceptions share no base but Exception (seen in 1.32)."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    own = [one for one in vars(state).values() if isinstance(one, type) and issubclass(one, Exception)]
+    return (RuntimeError, ValueError, *own)
 
 
 def find_models_dir(configured: str = "") -> Path:

@@ -47,6 +47,8 @@ _SAME_OVERLAP: Final = 0.5
 _LOOKS: Final = 0.1
 _START: Final = 2.0
 _SWERVE: Final = 0.5
+# A pixel of 1080p.
+_LEAST_SIZE: Final = 0.001
 # A label changes only when the votes for another outweigh it; old votes fade so that a late good look counts.
 _VOTE_DECAY: Final = 0.95
 _FAMILY: Final = {
@@ -142,7 +144,7 @@ class _Object:
         self._foot_y.fold(y, age_s, motive)
         self.box, self.score, self.seen_ns = detection.box, detection.score, media_ns
         first_x, first_y = self.first_box.foot
-        way = math.hypot(x - first_x, y - first_y) / max(detection.box.w, detection.box.h)
+        way = math.hypot(x - first_x, y - first_y) / _size(detection.box)
         self._convinces |= detection.score >= _CONFIRMING_SCORE or way >= _CONFIRMING_WAY
         self.hits += 1
         for label in self.votes:
@@ -238,5 +240,10 @@ def _costs(objects: Sequence[_Object], detections: Sequence[Detection], media_ns
 
 
 def _motive(box: Box) -> Motive:
-    size = max(box.w, box.h)
+    size = _size(box)
     return Motive(_LOOKS * size, _START * size, _SWERVE * size)
+
+
+def _size(box: Box) -> float:
+    """The longer side; never nothing, as a box may be cut to a line at the border."""
+    return max(box.w, box.h, _LEAST_SIZE)

@@ -1,0 +1,149 @@
+"""Models on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent.errors import ModelError
+from agent.vision.detector import Detector
+from agent.vision.model import ModelStore, Session, find_models_dir
+from tests.conftest import ROOT
+
+MODELS = ROOT / "models"
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for name in ("manifest.json", "motion_320x240.onnx"):
+        shutil.copy(MODELS / name, folder / name)
+    return folder
+
+
+def test_every_model_of_the_manifest_is_there_unchanged_and_has_a_card(store: ModelStore) -> None:
+    manifest = json.loads((MODELS / "manifest.json").read_bytes())
+    for model in manifest["models"]:
+        assert store.verify(store.entry(model["id"], model["kind"]))
+        assert (MODELS / model["card"]).is_file()
+        assert model["licence"]
+        assert model["input"]
+
+
+def test_the_motion_model_is_what_its_script_makes_byte_for_byte(tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    made = tmp_path / "motion.onnx"
+    subprocess.run([sys.executable, MODELS / "export" / "motion.py", made], check=True)
+    assert made.read_bytes() == (MODELS / "motion_320x240.onnx").read_bytes()
+
+
+def test_a_swapped_file_is_refused_with_both_hashes_before_it_is_opened(copy: Path) -> None:
+    path = copy / "motion_320x240.onnx"
+    path.write_bytes(path.read_bytes() + b"\0")
+    store = ModelStore(copy, threads=1)
+    with pytest.raises(ModelError) as caught:
+        store.open(store.entry("motion-320x240", "motion"))
+    facts = caught.value.facts
+    assert facts["file"] == str(path)
+    assert facts["expected"] == store.entry("motion-320x240", "motion").sha256
+    assert facts["found"] != facts["expected"]
+    assert "install" in caught.value.remedy
+
+
+def test_a_missing_file_is_named(copy: Path) -> None:
+    store = ModelStore(copy, threads=1)
+    with pytest.raises(ModelError, match="nanodet_g_coco_416_fp16w"):
+        store.open(store.entry("nanodet-g-416", "nanodet"))
+
+
+def test_an_unknown_model_is_answered_with_those_there_are(store: ModelStore) -> None:
+    with pytest.raises(ModelError, match="nanodet-g-416"):
+        store.entry("yolo", "nanodet")
+
+
+def test_a_file_that_is_no_model_is_refused(copy: Path) -> None:
+    manifest = json.loads((copy / "manifest.json").read_bytes())
+    (copy / "noise.onnx").write_bytes(b"noise")
+    digest = hashlib.sha256(b"noise").hexdigest()
+    manifest["models"][0] |= {"file": "noise.onnx", "sha256": digest}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    store = ModelStore(copy, threads=1)
+    with pytest.raises(ModelError, match="ONNX Runtime refuses"):
+        store.open(store.entry("motion-320x240", "motion"))
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"v": 2, "models": []}', '{"v": 1, "models": [{"id": "x"}]}'])
+def test_a_manifest_of_another_kind_is_refused(copy: Path, text: str) -> None:
+    (copy / "manifest.json").write_text(text)
+    with pytest.raises(ModelError, match="no manifest of ours"):
+        ModelStore(copy, threads=1)
+
+
+def test_a_file_name_that_leaves_the_folder_is_refused(copy: Path) -> None:
+    text = (copy / "manifest.json").read_text()
+    (copy / "manifest.json").write_text(text.replace('"motion_320x240.onnx"', '"../motion_320x240.onnx"'))
+    with pytest.raises(ModelError, match="no manifest of ours"):
+        ModelStore(copy, threads=1)
+
+
+def test_the_configured_folder_wins_over_the_environment(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAYSIDE_MODELS", str(MODELS))
+    assert find_models_dir(str(copy)) == copy
+    assert find_models_dir() == MODELS
+
+
+def test_a_configured_folder_without_models_is_not_passed_over(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="models_dir"):
+        find_models_dir(str(tmp_path))
+
+
+def test_the_checkouts_models_are_the_last_resort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WAYSIDE_MODELS", raising=False)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert find_models_dir() == MODELS
+
+
+def test_the_installed_models_come_before_the_checkouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = tmp_path / "share" / "wayside" / "models"
+    installed.mkdir(parents=True)
+    shutil.copy(MODELS / "manifest.json", installed)
+    monkeypatch.delenv("WAYSIDE_MODELS", raising=False)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert find_models_dir() == installed
+
+
+def test_a_model_with_other_outputs_is_no_detector(motion_session: Session) -> None:
+    with pytest.raises(ModelError, match="NanoDet"):
+        Detector(motion_session)
+
+
+def test_a_session_says_which_model_and_provider_it_is(motion_session: Session) -> None:
+    assert motion_session.facts.name.startswith("motion-320x240@192b5ae50512")
+    assert motion_session.facts.provider in {"CPU", "CUDA", "Tensorrt"}
+
+
+def test_the_motion_graph_learns_by_rate_and_holds_where_something_moved(motion_session: Session) -> None:
+    luma = np.zeros((1, 1, 240, 320), np.uint8)
+    luma[..., 100:140, 100:140] = 200
+    luma[..., :20, :] = 10
+    zero = np.zeros((1, 1, 240, 320), np.float32)
+    numbers = {"rate": np.array(0.5, np.float32), "hold": np.array(-0.5, np.float32)}
+    mask, mean, deviation = motion_session.run({"luma": luma, "mean": zero, "deviation": zero, **numbers})
+    assert mask[0, 0, 120, 120] == 1
+    assert mask[0, 0, 10, 10] == 0
+    assert mean[0, 0, 120, 120] == pytest.approx(200 * 0.5 * 0.5)
+    assert mean[0, 0, 10, 10] == pytest.approx(10 * 0.5)
+    assert deviation[0, 0, 120, 120] == pytest.approx(20 * 0.5 * 0.5)
+
+
+def test_inputs_that_do_not_fit_are_a_model_error(motion_session: Session) -> None:
+    with pytest.raises(ModelError, match="ONNX Runtime failed"):
+        motion_session.run({"luma": np.zeros((1, 1, 2, 2), np.uint8)})
