@@ -9,25 +9,33 @@ from pathlib import Path
 from typing import Final
 
 from agent import log
-from agent.link import SEND_BUFFER_BYTES, encode_frame
+from agent.link_frame import encode_frame, socket_address
 from agent.notices import Hello, StreamStarted, VideoPacket
 
 # Architecture: a camera keeps its current GOP up to this size. A 2 s GOP at 16 Mbit/s is 4 MB.
 MAX_GOP_BYTES: Final = 16 * 1024 * 1024
 # What may wait for a slow receiver beyond the socket's own buffer before packets are dropped to the next IDR.
 _MAX_WAITING_BYTES: Final = MAX_GOP_BYTES
+# Debian caps a Unix socket's buffer at 208 kB (net.core.wmem_max) whatever is asked; a larger system gives more.
+_SEND_BUFFER_BYTES: Final = 4 * 1024 * 1024
 _RETRY_S: Final = 0.25
 
 _log = log.get("packet_sender")
 
 
 class PacketSender:
-    """Owned by one capture thread. A connection is tried at most each 0.25 s: on a Unix socket it is made or refused at
-    once. `dropped` counts packets that vision never got."""
+    """One stream's packets, owned by its capture thread.
 
-    def __init__(self, path: Path, hello: Hello) -> None:
-        self._path = path
+    All sending happens within `offer`, so a packet that did not fit goes out with the next one. A connection is tried
+    at most each 0.25 s: on a Unix socket it is made or refused at once. It begins with the kept GOP. `dropped` counts
+    the packets that vision never got and never will.
+    """
+
+    def __init__(self, path: Path, hello: Hello, *, buffer_bytes: int = _SEND_BUFFER_BYTES) -> None:
+        self._name = path.name
+        self._address = socket_address(path)
         self._hello = encode_frame(hello)
+        self._buffer_bytes = buffer_bytes
         self._started = b""
         self._gop: list[bytes] = []
         self._gop_bytes = 0
@@ -37,6 +45,8 @@ class PacketSender:
         self._needs_idr = True
         self._sock: socket.socket | None = None
         self._retry_mono_s = 0.0
+        # Packets of the kept GOP that no connection took; the next connection may still replay them.
+        self._unseen = 0
         self.dropped = 0
 
     @property
@@ -46,7 +56,8 @@ class PacketSender:
     def start_stream(self, notice: StreamStarted, extradata: bytes) -> None:
         """A run begins: what was kept of the last one is forgotten."""
         self._started = encode_frame(notice, extradata)
-        self._gop, self._gop_bytes, self._needs_idr = [], 0, True
+        self._forget_gop()
+        self._needs_idr = True
         if self._sock is not None:
             self._enqueue(self._started)
             self._flush()
@@ -55,7 +66,9 @@ class PacketSender:
         """Send or drop one packet; whether it will reach vision if vision goes on reading. Never blocks."""
         frame = encode_frame(packet, data)
         self._keep(frame, is_idr=packet.is_idr)
+        has_room = self._flush()
         if self._sock is None and not self._connect():
+            self._unseen += 1
             return False
         if packet.is_idr:
             self._skip_to_newest()
@@ -65,7 +78,8 @@ class PacketSender:
         else:
             self.dropped += 1
         self._needs_idr = not is_taken
-        self._flush()
+        if has_room:
+            self._flush()
         return is_taken
 
     def close(self) -> None:
@@ -73,12 +87,17 @@ class PacketSender:
 
     def _keep(self, frame: bytes, *, is_idr: bool) -> None:
         if is_idr:
-            self._gop, self._gop_bytes = [frame], len(frame)
-        elif self._gop and self._gop_bytes + len(frame) <= MAX_GOP_BYTES:
-            self._gop.append(frame)
-            self._gop_bytes += len(frame)
-        else:
-            self._gop, self._gop_bytes = [], 0
+            self._forget_gop()
+        elif not self._gop or self._gop_bytes + len(frame) > MAX_GOP_BYTES:
+            self._forget_gop()
+            return
+        self._gop.append(frame)
+        self._gop_bytes += len(frame)
+
+    def _forget_gop(self) -> None:
+        self._gop, self._gop_bytes = [], 0
+        self.dropped += self._unseen
+        self._unseen = 0
 
     def _accepts(self, is_idr: bool, size_bytes: int) -> bool:
         if self._needs_idr and not is_idr:
@@ -86,25 +105,27 @@ class PacketSender:
         return self._waiting_bytes + size_bytes <= _MAX_WAITING_BYTES
 
     def _connect(self) -> bool:
-        """True when connected and the kept GOP, with the newest packet, is on its way: nothing more is to be sent."""
+        """Whether there is a connection now; then the kept GOP is on its way, all but the packet at hand."""
         now_s = time.monotonic()
         if now_s < self._retry_mono_s:
             return False
         self._retry_mono_s = now_s + _RETRY_S
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-            sock.connect(str(self._path))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._buffer_bytes)
+            sock.connect(self._address)
         except OSError:
+            # Its absence is normal while it restarts; the supervisor tells of that, and each retry would say it again.
             sock.close()
             return False
         self._sock = sock
-        self._waiting.clear()
-        self._waiting_bytes = self._sent_of_head = 0
-        # The newest packet is the last of the kept GOP, so all but it are queued here and `offer` adds it.
+        # The packet at hand is the last of the kept GOP; `offer` adds it.
         for frame in (self._hello, self._started, *self._gop[:-1]):
             self._enqueue(frame)
         self._needs_idr = not self._gop
+        if not self._gop:
+            self.dropped += self._unseen
+        self._unseen = 0
         return True
 
     def _enqueue(self, frame: bytes) -> None:
@@ -114,39 +135,44 @@ class PacketSender:
 
     def _skip_to_newest(self) -> None:
         """A new IDR makes older packets that wait worthless: drop them, but for one that is half sent."""
+        if not self._waiting:
+            return
         keep: deque[bytes] = deque()
-        while self._waiting:
-            frame = self._waiting.popleft()
-            is_begun = self._sent_of_head and not keep
-            if is_begun or frame in (self._hello, self._started):
+        if self._sent_of_head:
+            keep.append(self._waiting.popleft())
+        for frame in self._waiting:
+            if frame in (self._hello, self._started):
                 keep.append(frame)
             else:
                 self.dropped += 1
         self._waiting = keep
         self._waiting_bytes = sum(map(len, keep))
 
-    def _flush(self) -> None:
+    def _flush(self) -> bool:
+        """Write what the socket takes; whether nothing waits."""
         if self._sock is None:
-            return
+            return True
         try:
             while self._waiting:
                 head = self._waiting[0]
                 self._sent_of_head += self._sock.send(memoryview(head)[self._sent_of_head :])
                 if self._sent_of_head < len(head):
-                    return
+                    return False
                 self._waiting.popleft()
                 self._waiting_bytes -= len(head)
                 self._sent_of_head = 0
         except BlockingIOError:
-            return
+            return False
         except OSError as exc:
-            _log.info("vision lost", path=self._path.name, problem=str(exc))
+            _log.info("vision lost", path=self._name, problem=str(exc))
             self._hang_up()
+        return True
 
     def _hang_up(self) -> None:
         if self._sock is not None:
             self._sock.close()
         self._sock = None
+        self._unseen += sum(frame not in (self._hello, self._started) for frame in self._waiting)
         self._waiting.clear()
         self._waiting_bytes = self._sent_of_head = 0
         self._needs_idr = True

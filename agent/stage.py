@@ -69,8 +69,8 @@ class Stage:
     def start(self) -> None:
         self._thread.start()
 
-    def join(self, timeout_s: float) -> bool:
-        """Whether the thread has ended."""
+    def join(self, timeout_s: float | None = None) -> bool:
+        """Whether the thread has ended; None waits until it has."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
