@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
+from typing import Protocol
 
 from agent.contract.events import Lane
-from agent.units import NS_PER_S
+from agent.units import NS_PER_S, format_rfc3339
 from tests.broker import Broker, wait_until
-from tests.faults.ear import ADDRESS, Ear
+from tests.faults.ear import Ear
 from tests.faults.rig import AgentUnderTest, CameraSetup, seconds_between
 
+# How long the camera stays away each time.
+_AWAY_S = 3.0
 # A restarted vision must have been seeing again before it is hurt the next time, or the number says nothing.
 _SETTLE_FRAMES = 30
+
+
+class BreakableCamera(Protocol):
+    """A camera that a test may kill and start again under one address."""
+
+    @property
+    def url(self) -> str: ...
+
+    def kill(self) -> None: ...
+
+    def start(self) -> None: ...
 
 
 def process_faults(folder: Path, broker: Broker, name: str, number: signal.Signals, rounds: int) -> list[str]:
@@ -113,6 +130,47 @@ def broker_outage(folder: Path, broker: Broker, seconds: float) -> list[str]:
     ]
 
 
+def camera_breaks(folder: Path, broker: Broker, camera: BreakableCamera, seconds: float) -> list[str]:
+    """An RTSP camera dies and returns twice: every second is footage or a gap with its reason; a clip over the breaks
+    is partial, exits with 3 and names them."""
+    setup = CameraSetup("c01", camera.url)
+    part_s = seconds / 3
+    with AgentUnderTest(folder, cameras=(setup,), broker=broker, vision=False) as agent, Ear(broker):
+        agent.wait_for_footage("c01", 1)
+        started_ns = time.time_ns()
+        for _ in range(2):
+            threading.Event().wait(part_s - _AWAY_S)
+            camera.kill()
+            threading.Event().wait(_AWAY_S)
+            camera.start()
+        threading.Event().wait(part_s)
+        ended_ns = time.time_ns() - 3 * NS_PER_S
+        span = (format_rfc3339(started_ns), format_rfc3339(ended_ns))
+        node = ("--broker", broker.url, "--node", "test-org/test-site/test-node", "--from", span[0], "--to", span[1])
+        out = str(folder / "clip.mp4")
+        clip = _wayside("centre", "pull", *node, "--camera", "c01", "--out", out, "--purpose", "test", "--json")
+        told = json.loads(clip.stdout)
+        asked = _wayside("centre", "gaps", *node, "--json")
+    account = json.loads(asked.stdout)["cameras"][0]
+    gaps = account["gaps"]
+    total_s = account["recorded_s"] + sum(gap["seconds"] for gap in gaps)
+    asked_s = (ended_ns - started_ns) / NS_PER_S
+    assert abs(total_s - asked_s) < 0.01, (total_s, asked_s)
+    assert len(gaps) == 2, gaps
+    assert {gap["reason"] for gap in gaps} <= {"camera_unreachable", "camera_stalled"}, gaps
+    assert (clip.returncode, told["state"]) == (3, "partial"), clip
+    assert [gap["reason"] for gap in told["result"]["gaps"]] == [gap["reason"] for gap in gaps]
+    words = [f"{gap['seconds']:.1f} s {gap['reason']}" for gap in gaps]
+    return [
+        f"RTSP camera killed twice in {asked_s:.0f} s: {account['recorded_s']:.1f} s recorded, gaps {words}, sum exact;"
+        f" clip {told['state']}, exit {clip.returncode}"
+    ]
+
+
+def _wayside(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "agent", *arguments], capture_output=True, text=True, check=False)
+
+
 def _epoch(ear: Ear) -> str:
     return ear.events[-1].envelope.epoch or ""
 
@@ -125,6 +183,3 @@ def _sequences(ear: Ear, lane: Lane) -> list[int]:
         if each.envelope.lane is lane and number not in seen:
             seen.append(number)
     return seen
-
-
-__all__ = ["ADDRESS", "NS_PER_S", "broker_outage", "camera_fault", "power_cuts", "process_faults"]
