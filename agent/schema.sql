@@ -138,6 +138,11 @@ CREATE TABLE IF NOT EXISTS command (
     received_wall_ns INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE IF NOT EXISTS command_attempt (    -- how often an unfinished command was begun
+    jti      TEXT    PRIMARY KEY,
+    attempts INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS command_counter (    -- counters used within the window, per issuer
     iss TEXT    NOT NULL,
     ctr INTEGER NOT NULL,

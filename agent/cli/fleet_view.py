@@ -12,14 +12,14 @@ from agent.centre.fleet import Fleet, FleetRow
 from agent.centre.words import describe
 from agent.cli.settings import json_line
 from agent.contract.envelope import decode_envelope
-from agent.contract.states import NodeState
+from agent.contract.states import NodeState, Presence
 from agent.contract.topics import TopicKind, parse_topic
 from agent.contract.wire import decode
 from agent.errors import UsageError, WireError
 from agent.units import format_rfc3339, parse_rfc3339
 
 # Retained messages of a province come within this on a desk's line: each one that comes makes the wait begin anew.
-_SETTLE_S: Final = 1.0
+_SETTLE_S: Final = 1.5
 _SETTLE_LIMIT_S: Final = 10.0
 
 
@@ -44,7 +44,10 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def message_line(topic: str, payload: bytes, zone: ZoneInfo, *, as_json: bool) -> str:
-    """An event, or for people a node's state too, as one line; empty where there is nothing to show. Raises WireError."""
+    """An event, or for people a node's state too, as one line; empty where there is nothing to show.
+
+    Raises WireError.
+    """
     parsed = parse_topic(topic)
     place = f"{parsed.address.site}/{parsed.address.node}"
     if parsed.kind is TopicKind.EVENT:
@@ -54,11 +57,9 @@ def message_line(topic: str, payload: bytes, zone: ZoneInfo, *, as_json: bool) -
         return ""
     state = decode(payload, NodeState)
     at = format_rfc3339(parse_rfc3339(state.at), zone)
-    return (
-        f"{place} {state.state.value}, connected at {at}"
-        if state.state == "lost"
-        else f"{place} {state.state.value} at {at}"
-    )
+    # A will was written when its connection began (agent.contract.states).
+    when = f", connected since {at}" if state.state is Presence.LOST else f" at {at}"
+    return f"{place} {state.state.value}{when}"
 
 
 def print_fleet(rows: list[FleetRow], *, as_json: bool) -> None:

@@ -1,1 +1,1 @@
-"""What a node does when it is asked: whether to believe a command, the journal of what was asked, one file a command."""
+"""What a node does when it is asked: whether to believe it, the journal of what was asked, one file a command."""

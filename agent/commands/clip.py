@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from agent import log
 from agent.commands.trust import Trust
 from agent.commands.upload import Upload, UploadPolicy, check_target, upload_put, upload_tus
 from agent.commands.work import Outcome, Work
@@ -16,16 +18,20 @@ from agent.contract.commands import AnswerState
 from agent.contract.events import CLIP, ClipData, ClipFileData
 from agent.contract.requests import ClipExportArgs, ClipExportResult, ClipPlanArgs, ClipPlanResult
 from agent.contract.wire import WireGap, WireSpan
-from agent.errors import CommandFailed, CommandRejected
+from agent.errors import ClipRefused, CommandFailed, CommandRejected, UploadError
 from agent.recording.cut import ClipPlan
 from agent.recording.exporter import ExportedFile, export_clip
 from agent.recording.ringclip import plan_from_ring
 from agent.store import transaction
-from agent.units import WallSpan, format_rfc3339, parse_span
+from agent.units import NS_PER_MS, WallSpan, format_rfc3339, parse_span
 
 # Cutting is a copy on disk, the line is what takes time: what each takes of the progress that staff see.
 _CUT_SHARE: Final = 0.2
 _REPORT_INTERVAL_S: Final = 0.5
+# In data_dir, so that media is copied within one file system.
+EXPORTS: Final = "exports"
+
+_log = log.get("clip")
 
 
 def plan_clip_command(work: Work) -> Outcome:
@@ -44,32 +50,92 @@ def plan_clip_command(work: Work) -> Outcome:
 
 def export_clip_command(work: Work) -> Outcome:
     args = msgspec.json.decode(work.payload.args, type=ClipExportArgs)
-    policy = UploadPolicy(allow_loopback_http=work.facts.trust is Trust.OPEN)
     urls = (args.upload_url, *args.more_upload_urls)
-    for url in urls:
-        check_target(url, policy)
-    plan = _plan(work, args.camera, args.start, args.end)
-    if not plan.files:
-        return _ended(work, plan, (), AnswerState.FAILED, "nothing_recorded", "nothing of this span was recorded")
-    if len(plan.files) > len(urls):
-        raise CommandRejected(
-            reason="too_few_addresses", files=len(plan.files), remedy="the clip needs more files; ask clip.plan first"
-        )
+    policy = _check_addresses(work, urls)
     progress = _Progress(work.report)
-    folder = work.facts.data_dir / "exports" / work.payload.jti
+    folder = work.facts.data_dir / EXPORTS / work.payload.jti
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        out = folder / f"{args.camera}_{plan.asked.start_ns // 1_000_000}.mp4"
-        files = export_clip(plan, work.facts.data_dir, out, progress.cut)
+        plan, files = _cut(work, args, folder, progress)
+        if not files:
+            message = "nothing of this span was recorded, see gaps"
+            return _ended(work, plan, (), state=AnswerState.FAILED, reason="nothing_recorded", message=message)
         for number, (file, url) in enumerate(zip(files, urls, strict=False)):
             upload = Upload(file.path, file.sha256, url)
             carry = upload_put if args.upload_method == "put" else upload_tus
             carry(upload, policy, stop=work.stop, on_progress=progress.upload(number, len(files)))
     finally:
         _remove(folder)
-    state = AnswerState.PARTIAL if plan.is_partial else AnswerState.SUCCEEDED
-    message = "parts are missing, see gaps" if plan.is_partial else ""
-    return _ended(work, plan, files, state, "gaps" if plan.is_partial else "", message)
+    if plan.is_partial:
+        message = "parts are missing, see gaps"
+        return _ended(work, plan, files, state=AnswerState.PARTIAL, reason="gaps", message=message)
+    return _ended(work, plan, files, state=AnswerState.SUCCEEDED, reason="", message="")
+
+
+def clear_exports(data_dir: Path) -> None:
+    """Remove what a process that died left of its exports; call it before any is begun."""
+    try:
+        shutil.rmtree(data_dir / EXPORTS)
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        # Only room on the disk is lost by it.
+        _log.error("exports not removed", problem=str(exc))
+
+
+def _check_addresses(work: Work, urls: tuple[str, ...]) -> UploadPolicy:
+    """Raises CommandRejected for an address where clips may not go, before anything is cut."""
+    policy = UploadPolicy(allow_loopback_http=work.facts.trust is Trust.OPEN)
+    try:
+        for url in urls:
+            check_target(url, policy)
+    except UploadError as exc:
+        raise CommandRejected(remedy=exc.remedy, **exc.facts) from exc
+    return policy
+
+
+def _cut(
+    work: Work, args: ClipExportArgs, folder: Path, progress: _Progress
+) -> tuple[ClipPlan, tuple[ExportedFile, ...]]:
+    """The clip as files in `folder`; none when nothing was recorded. Raises CommandRejected, CommandFailed.
+
+    Retention may take the oldest of the footage between plan and copy: then what is left is planned once more, and the
+    new plan says that the rest expired. The copy takes seconds, retention some segments a sweep: twice is enough.
+    """
+    plan = _plan(work, args.camera, args.start, args.end)
+    for is_last in (False, True):
+        addresses = 1 + len(args.more_upload_urls)
+        if len(plan.files) > addresses:
+            raise CommandRejected(
+                reason="too_few_addresses",
+                files=len(plan.files),
+                remedy="the clip needs more files; ask clip.plan first",
+            )
+        if not plan.files:
+            break
+        _require_room(work, plan)
+        try:
+            out = folder / f"{args.camera}_{plan.asked.start_ns // NS_PER_MS}.mp4"
+            return plan, export_clip(plan, work.facts.data_dir, out, progress.cut)
+        except ClipRefused as exc:
+            if is_last or exc.facts.get("reason") not in ("footage_vanished", "footage_changed"):
+                raise
+            _log.warning("footage went while it was copied", jti=work.payload.jti, problem=str(exc))
+            plan = _plan(work, args.camera, args.start, args.end)
+    return plan, ()
+
+
+def _require_room(work: Work, plan: ClipPlan) -> None:
+    """A clip is a copy on the ring's own disk, and the recorders need what is free there: it may take half of the room
+    that retention keeps free, which is made anew within a sweep. Raises CommandFailed."""
+    free_bytes = shutil.disk_usage(work.facts.data_dir).free
+    if free_bytes - plan.size_bytes < work.facts.keep_free_bytes // 2:
+        raise CommandFailed(
+            reason="disk_full",
+            clip_bytes=plan.size_bytes,
+            free_bytes=free_bytes,
+            remedy="the node's disk has no room for a clip this long; ask for shorter ones, one after the other",
+        )
 
 
 def _plan(work: Work, camera: str, start: str, end: str) -> ClipPlan:
@@ -85,7 +151,7 @@ def _plan(work: Work, camera: str, start: str, end: str) -> ClipPlan:
 
 
 def _ended(
-    work: Work, plan: ClipPlan, files: tuple[ExportedFile, ...], state: AnswerState, reason: str, message: str
+    work: Work, plan: ClipPlan, files: tuple[ExportedFile, ...], *, state: AnswerState, reason: str, message: str
 ) -> Outcome:
     """The outcome, told as a `clip` event too: the centre's record of who got what does not depend on the requester."""
     told = tuple(_file(file, plan) for file in files)

@@ -6,6 +6,7 @@ clip. What is accepted stands in the journal before it is begun, and is taken up
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -16,28 +17,20 @@ import msgspec
 
 from agent import log
 from agent.commands import journal
-from agent.commands.clip import export_clip_command, plan_clip_command
+from agent.commands.arguments import refuse_arguments
+from agent.commands.clip import clear_exports, export_clip_command, plan_clip_command
 from agent.commands.gaps import gaps
 from agent.commands.ping import ping
 from agent.commands.snapshot import snapshot
+from agent.commands.telling import Teller
 from agent.commands.trust import Circumstances, Refusal, judge
 from agent.commands.work import NodeFacts, NodeHands, Outcome, Work
-from agent.contract.commands import (
-    ANSWER_EXPIRY_S,
-    Answer,
-    AnswerState,
-    CommandName,
-    CommandPayload,
-    decode_jws,
-    decode_payload,
-)
-from agent.contract.events import AUDIT, AuditData
-from agent.contract.requests import ARGS_TYPES
+from agent.contract.commands import AnswerState, CommandName, CommandPayload, decode_jws, decode_payload
 from agent.contract.wire import encode
 from agent.errors import CommandRejected, UsageError, WaysideError, WireError
 from agent.mailbox import Mailbox
 from agent.store import transaction
-from agent.units import NS_PER_S, format_rfc3339
+from agent.units import NS_PER_S
 
 Handler = Callable[[Work], Outcome]
 HANDLERS: Final[dict[CommandName, Handler]] = {
@@ -51,6 +44,11 @@ _LONG: Final = frozenset({CommandName.CLIP_EXPORT})
 # More waiting than this is no staff at a desk but a fault or an attack; the rest is refused.
 _QUEUE_LIMIT: Final = 200
 _WAIT_S: Final = 0.5
+# Begun this often without an end, a command is what ends the process. Power cuts and updates come singly.
+_MOST_ATTEMPTS: Final = 5
+# A requester waits a minute by default (agent.centre.client), a node is back within one: older answers were heard, or
+# are asked for again by their jti.
+_SAY_AGAIN_S: Final = 120
 
 _log = log.get("commands")
 
@@ -65,7 +63,8 @@ class Inbound:
 
 
 class Dispatcher:
-    """Owns the two queues. `connect` opens a connection for the calling thread; the runners are bodies of Stages."""
+    """Owns the two queues. `connect` opens a connection for the calling thread; the runners are bodies of Stages, and
+    each, when it begins (again), takes up what the journal says is unfinished of its kind."""
 
     def __init__(
         self, facts: NodeFacts, hands: NodeHands, connect: Callable[[], sqlite3.Connection], stop: threading.Event
@@ -74,8 +73,10 @@ class Dispatcher:
         self._hands = hands
         self._connect = connect
         self._stop = stop
+        self._teller = Teller(facts, hands)
         self._inbox: Mailbox[Inbound] = Mailbox(_QUEUE_LIMIT)
         self._jobs: Mailbox[CommandPayload] = Mailbox(_QUEUE_LIMIT)
+        self._is_first_start = True
 
     def offer(self, inbound: Inbound) -> None:
         """Queue a message; called on the uplink's thread. A full queue drops it: the requester sees no answer and asks
@@ -84,47 +85,59 @@ class Dispatcher:
             _log.warning("command queue full", name=inbound.name)
 
     def run_commands(self) -> None:
-        """Body of the stage "commands": resume what a restart interrupted, then serve until stopped."""
+        """Body of the stage "commands": take up what a restart interrupted, then serve until stopped."""
         conn = self._connect()
         try:
+            if self._is_first_start:
+                self._say_again(conn)
+                self._is_first_start = False
             for command in journal.unfinished(conn):
-                _log.info("command resumed", jti=command.jti, name=command.name)
-                self._begin(conn, command)
+                if command.name not in _LONG:
+                    self._carry_out(conn, command)
             while not self._stop.is_set():
                 inbound = self._inbox.take(_WAIT_S)
                 if inbound is not None:
                     self.receive(conn, inbound)
+                self._teller.catch_up(conn)
         finally:
             conn.close()
 
     def run_jobs(self) -> None:
-        """Body of the stage "jobs": carry out long commands one after the other."""
+        """Body of the stage "jobs": carry out long commands one after the other, those in the journal first."""
         conn = self._connect()
         try:
-            while not self._stop.is_set():
-                command = self._jobs.take(_WAIT_S)
-                if command is not None:
+            clear_exports(self._facts.data_dir)
+            for command in journal.unfinished(conn):
+                if command.name in _LONG and not self._stop.is_set():
                     self._carry_out(conn, command)
+            while not self._stop.is_set():
+                # Queued and in the journal as well: what was taken up above has its answer by now.
+                queued = self._jobs.take(_WAIT_S)
+                if queued is not None and journal.is_unfinished(conn, queued.jti):
+                    self._carry_out(conn, queued)
         finally:
             conn.close()
 
     def receive(self, conn: sqlite3.Connection, inbound: Inbound) -> None:
-        """Check, journal and begin one message. Nothing it contains can raise out of here."""
+        """Check, journal and begin one message. Nothing it contains raises out of here; StoreError may come."""
         try:
             jws = decode_jws(inbound.payload)
             command = decode_payload(jws)
         except WireError as exc:
-            _log.warning("command malformed", name=inbound.name, problem=str(exc))
+            self._teller.malformed(conn, inbound.name, str(exc))
             return
         refusal = judge(command, len(jws.signatures), self._circumstances(inbound))
+        done = journal.known(conn, command.jti)
+        if refusal is None and done is not None:
+            self._answer_again(done)
+            return
         if refusal is None:
-            done = journal.known(conn, command.jti)
-            if done is not None:
-                self._answer_again(command, done)
-                return
             refusal = self._refuse_use(conn, command)
         if refusal is not None:
-            self._refuse(conn, command, refusal)
+            self._teller.refused(conn, command, refusal)
+            # A copy that comes late or retained must not give a command that was answered a second, other answer.
+            if refusal.can_answer and done is None:
+                self._respond(command, refusal.state, reason=refusal.reason, message=refusal.message)
             return
         self._accept(conn, command)
         self._begin(conn, command)
@@ -148,16 +161,12 @@ class Dispatcher:
         if name is None:
             understood = ", ".join(sorted(HANDLERS))
             return Refusal(AnswerState.REJECTED, "unknown_command", f"this node understands {understood}")
-        try:
-            msgspec.json.decode(command.args, type=ARGS_TYPES[name])
-        except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
-            return Refusal(AnswerState.REJECTED, "bad_arguments", str(exc))
-        return None
+        return refuse_arguments(name, command.args)
 
     def _accept(self, conn: sqlite3.Connection, command: CommandPayload) -> None:
         with transaction(conn):
             journal.accept(conn, command, self._facts.clock.wall_ns())
-            self._audit(conn, command, AnswerState.ACCEPTED, "")
+            self._teller.audit(conn, command, AnswerState.ACCEPTED, "")
         self._respond(command, AnswerState.ACCEPTED)
 
     def _begin(self, conn: sqlite3.Connection, command: CommandPayload) -> None:
@@ -171,46 +180,58 @@ class Dispatcher:
         def report(progress: float, message: str) -> None:
             self._respond(command, AnswerState.RUNNING, progress=round(progress, 3), message=message)
 
+        with transaction(conn):
+            attempt = journal.begin(conn, command.jti)
+        if attempt > 1:
+            _log.info("command resumed", jti=command.jti, name=command.name, attempt=attempt)
+        if attempt > _MOST_ATTEMPTS:
+            message = f"it was begun {_MOST_ATTEMPTS} times and never ended; ask anew, and tell who keeps this node"
+            self._finish(conn, command, Outcome(AnswerState.FAILED, None, "gave_up", message))
+            return
         work = Work(command, conn, self._facts, self._hands, report, self._stop)
         try:
             outcome = HANDLERS[CommandName(command.name)](work)
         except (CommandRejected, UsageError) as exc:
-            reason = str(exc.facts.get("reason") or type(exc).__name__)
-            outcome = Outcome(AnswerState.REJECTED, None, reason, str(exc))
+            outcome = Outcome(AnswerState.REJECTED, None, _reason(exc), str(exc))
         except (WaysideError, OSError, sqlite3.Error) as exc:
             if self._stop.is_set():
-                return  # The journal still has it: the next start takes it up again.
-            reason = (
-                str(exc.facts.get("reason") or type(exc).__name__) if isinstance(exc, WaysideError) else "node_error"
+                # The journal still has it: the next start takes it up again, and a wanted end is no failed attempt.
+                with transaction(conn):
+                    journal.begin_anew(conn, command.jti)
+                return
+            outcome = Outcome(AnswerState.FAILED, None, _reason(exc), str(exc))
+            _log.error(
+                "command failed", jti=command.jti, name=command.name, reason=outcome.reason, problem=outcome.message
             )
-            _log.error("command failed", jti=command.jti, name=command.name, reason=reason, problem=str(exc))
-            outcome = Outcome(AnswerState.FAILED, None, reason, str(exc))
         self._finish(conn, command, outcome)
 
     def _finish(self, conn: sqlite3.Connection, command: CommandPayload, outcome: Outcome) -> None:
-        answer = self._answer(command, outcome.state, reason=outcome.reason, message=outcome.message)
+        """The one final answer: in the journal first, then on its way. A second one for a command goes nowhere."""
+        answer = self._teller.answer(command, outcome.state, reason=outcome.reason, message=outcome.message)
         if outcome.result is not None:
             answer = msgspec.structs.replace(answer, result=msgspec.Raw(encode(outcome.result)))
         with transaction(conn):
-            journal.finish(conn, answer)
-            self._audit(conn, command, outcome.state, outcome.reason)
-        self._hands.respond(command.reply_to, answer)
+            is_first = journal.finish(conn, answer)
+            if is_first:
+                self._teller.audit(conn, command, outcome.state, outcome.reason)
+        if not is_first:
+            return
+        self._teller.send(command, answer)
         _log.info(
             "command answered", jti=command.jti, name=command.name, state=outcome.state.value, reason=outcome.reason
         )
 
-    def _answer_again(self, command: CommandPayload, done: journal.JournalRow) -> None:
-        if done.answer is not None:
-            self._hands.respond(command.reply_to, done.answer)
-        else:
-            self._respond(command, done.state)
+    def _say_again(self, conn: sqlite3.Connection) -> None:
+        """Answers are sent from memory: those that a node may have died over are sent once more, word for word. A copy
+        is recognisable by its `jti` and `at`; a lost answer would leave somebody waiting."""
+        since_ns = self._facts.clock.wall_ns() - _SAY_AGAIN_S * NS_PER_S
+        for row in journal.answered_since(conn, since_ns):
+            self._answer_again(row)
 
-    def _refuse(self, conn: sqlite3.Connection, command: CommandPayload, refusal: Refusal) -> None:
-        _log.warning("command refused", jti=command.jti, name=command.name, reason=refusal.reason)
-        with transaction(conn):
-            self._audit(conn, command, refusal.state, refusal.reason)
-        if refusal.can_answer:
-            self._respond(command, refusal.state, reason=refusal.reason, message=refusal.message)
+    def _answer_again(self, done: journal.JournalRow) -> None:
+        """To where the first one went: a `jti` that somebody else repeats opens no second ear."""
+        answer = done.answer or self._teller.answer(done.payload, done.state)
+        self._teller.send(done.payload, answer)
 
     def _respond(
         self,
@@ -221,33 +242,12 @@ class Dispatcher:
         reason: str = "",
         message: str = "",
     ) -> None:
-        answer = self._answer(command, state, reason=reason, message=message)
-        self._hands.respond(command.reply_to, msgspec.structs.replace(answer, progress=progress))
+        answer = self._teller.answer(command, state, progress=progress, reason=reason, message=message)
+        self._teller.send(command, answer)
 
-    def _answer(self, command: CommandPayload, state: AnswerState, *, reason: str, message: str) -> Answer:
-        wall_ns = self._facts.clock.wall_ns()
-        return Answer(
-            v=1,
-            jti=command.jti,
-            node=self._facts.address.node,
-            name=command.name,
-            state=state,
-            at=format_rfc3339(wall_ns),
-            reason=reason,
-            message=message,
-            expires=format_rfc3339(wall_ns + ANSWER_EXPIRY_S * NS_PER_S),
-        )
 
-    def _audit(self, conn: sqlite3.Connection, command: CommandPayload, state: AnswerState, reason: str) -> None:
-        data = AuditData(
-            action=command.name,
-            actor=command.actor.id,
-            role=command.actor.role,
-            outcome=state.value,
-            at=format_rfc3339(self._facts.clock.wall_ns()),
-            jti=command.jti,
-            purpose=command.purpose,
-            case_ref=command.case_ref,
-            reason=reason,
-        )
-        self._hands.tell(conn, AUDIT, data, "")
+def _reason(exc: WaysideError | OSError | sqlite3.Error) -> str:
+    """The machine word: what the error says itself, or its class as words (`bad_time` of a TimeError has its own)."""
+    if not isinstance(exc, WaysideError):
+        return "node_error"
+    return str(exc.facts.get("reason") or re.sub(r"(?<!^)(?=[A-Z])", "_", type(exc).__name__).lower())

@@ -14,9 +14,13 @@ import msgspec
 from agent.commands.trust import COUNTER_WINDOW, is_counter_fresh
 from agent.contract.commands import Answer, AnswerState, CommandPayload
 from agent.contract.wire import encode
+from agent.units import format_rfc3339
 
 # Answers are kept as long as a requester may ask again for a late one; a week covers a long weekend's outage.
 _KEEP_NS = 7 * 86_400 * 1_000_000_000
+
+# SQLite's largest integer; JSON's have no bound.
+_MAX_COUNTER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ def known(conn: sqlite3.Connection, jti: str) -> JournalRow | None:
 
 def is_fresh(conn: sqlite3.Connection, command: CommandPayload) -> bool:
     """Whether this issuer's counter may be used (contract: unseen within a window of 1 024)."""
+    if command.ctr > _MAX_COUNTER:
+        return False
     newest = conn.execute("SELECT max(ctr) FROM command_counter WHERE iss = ?", (command.iss,)).fetchone()[0]
     seen = conn.execute(
         "SELECT 1 FROM command_counter WHERE iss = ? AND ctr = ?", (command.iss, command.ctr)
@@ -57,12 +63,45 @@ def accept(conn: sqlite3.Connection, command: CommandPayload, wall_ns: int) -> N
     )
 
 
-def finish(conn: sqlite3.Connection, answer: Answer) -> None:
-    """Store the one final answer. A second one for the same command changes nothing."""
+def begin(conn: sqlite3.Connection, jti: str) -> int:
+    """Note that the command is being carried out; how often that was noted by now."""
+    conn.execute("UPDATE command SET state = ? WHERE jti = ?", (AnswerState.RUNNING.value, jti))
     conn.execute(
+        "INSERT INTO command_attempt (jti, attempts) VALUES (?, 1)"
+        " ON CONFLICT (jti) DO UPDATE SET attempts = attempts + 1",
+        (jti,),
+    )
+    return int(conn.execute("SELECT attempts FROM command_attempt WHERE jti = ?", (jti,)).fetchone()[0])
+
+
+def begin_anew(conn: sqlite3.Connection, jti: str) -> None:
+    """It was interrupted on purpose: earlier attempts say nothing against it."""
+    conn.execute("DELETE FROM command_attempt WHERE jti = ?", (jti,))
+
+
+def finish(conn: sqlite3.Connection, answer: Answer) -> bool:
+    """Store the one final answer; False, and nothing changed, when the command has one already."""
+    updated = conn.execute(
         "UPDATE command SET state = ?, answer = ? WHERE jti = ? AND state IN ('accepted', 'running')",
         (answer.state.value, encode(answer), answer.jti),
     )
+    conn.execute("DELETE FROM command_attempt WHERE jti = ?", (answer.jti,))
+    return updated.rowcount == 1
+
+
+def is_unfinished(conn: sqlite3.Connection, jti: str) -> bool:
+    row = conn.execute("SELECT 1 FROM command WHERE jti = ? AND state IN ('accepted', 'running')", (jti,)).fetchone()
+    return row is not None
+
+
+def answered_since(conn: sqlite3.Connection, wall_ns: int) -> list[JournalRow]:
+    """Commands whose final answer is not older than this, oldest first. For a start; it reads every answer kept."""
+    rows = conn.execute(
+        "SELECT payload, state, answer FROM command"
+        " WHERE answer IS NOT NULL AND json_extract(CAST(answer AS TEXT), '$.at') >= ? ORDER BY received_wall_ns, jti",
+        (format_rfc3339(wall_ns),),
+    )
+    return [_row(row) for row in rows.fetchall()]
 
 
 def unfinished(conn: sqlite3.Connection) -> list[CommandPayload]:

@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Final
 
 from agent.contract.commands import COMMAND_EXPIRY_MAX_S, AnswerState, CommandName, CommandPayload
+from agent.contract.topics import check_identifier
+from agent.errors import WireError
 
 # Contract: `iat` and `exp` may be off by this much when the node's clock is synchronised.
 TIME_TOLERANCE_S: Final = 60
@@ -61,7 +63,7 @@ class Refusal:
 
 def judge(command: CommandPayload, signatures: int, seen: Circumstances) -> Refusal | None:
     """The first check of the contract that this command fails, up to the time; the journal does `jti` and `ctr`."""
-    if not command.reply_to.startswith(seen.responses) or "/" in command.reply_to.removeprefix(seen.responses):
+    if not _is_reply_topic(command.reply_to, seen.responses):
         return _rejected("foreign_reply_topic", "the reply topic must lie under this node's rsp/", can_answer=False)
     if seen.is_retained:
         return _rejected("retained", "a command must not be retained; publish it again without the retain flag")
@@ -72,6 +74,15 @@ def judge(command: CommandPayload, signatures: int, seen: Circumstances) -> Refu
     if command.aud != seen.urn:
         return _rejected("wrong_audience", f"this node is {seen.urn}")
     return _judge_time(command, seen)
+
+
+def _is_reply_topic(topic: str, responses: str) -> bool:
+    """Whether an answer can go there: one word under `responses` that may stand in a topic."""
+    try:
+        check_identifier(topic.removeprefix(responses), what="requester")
+    except WireError:
+        return False
+    return topic.startswith(responses)
 
 
 def _why_not_signed(signatures: int) -> tuple[str, str]:

@@ -29,7 +29,8 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """What commands may know of the node; constant for the life of the process."""
+    """What commands may know of the node; constant for the life of the process. `keep_free_bytes` is what retention
+    keeps free on the ring's disk."""
 
     address: NodeAddress
     data_dir: Path
@@ -39,6 +40,7 @@ class NodeFacts:
     trust: Trust
     boot_id: str
     started_mono_ns: int
+    keep_free_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,5 +80,7 @@ def decode(payload: bytes | msgspec.Raw, kind: type[T]) -> T:
         return msgspec.json.decode(payload, type=kind)
     except msgspec.MsgspecError as exc:
         raise WireError(what=kind.__name__, detail=str(exc)) from exc
+    except RecursionError as exc:
+        raise WireError(what=kind.__name__, detail="nested too deep") from exc
     except UnicodeDecodeError as exc:
         raise WireError(what=kind.__name__, detail="not UTF-8") from exc

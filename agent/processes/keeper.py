@@ -6,6 +6,7 @@ What a process claims is checked against who it is: a camera speaks for itself o
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from agent.contract.events import (
     wire_type,
 )
 from agent.contract.wire import encode
-from agent.errors import FootageError, WireError
+from agent.errors import SegmentDamaged, TimeError, WireError
 from agent.ledger import Ledger
 from agent.messaging import outbox
 from agent.messaging.outbox import EventDraft, Moment, Origin
@@ -41,6 +42,8 @@ from agent.units import NS_PER_S, WallSpan, format_rfc3339, parse_rfc3339
 
 # The contract's bound for a picture in a message; a still beyond it is not ours.
 _MAX_STILL_BYTES: Final = 30_000
+# Its still's file is called by it.
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 _log = log.get("keeper")
 
@@ -131,6 +134,7 @@ class Keeper:
         if len(still) > _MAX_STILL_BYTES:
             raise WireError(what="still", bytes=len(still))
         if isinstance(data, IncidentData):
+            _check_incident(data)
             self._incident(notice, event_type, data, still=still, session=session)
             return
         with transaction(self._conn):
@@ -170,7 +174,7 @@ class Keeper:
         _log.info("incident", camera=notice.camera, kind=data.kind.value, zone=data.zone, phase=notice.type)
 
     def _close_orphans(self, session: str) -> None:
-        """Incidents whose vision process is gone end when the next one comes: from here on they are seen anew or not."""
+        """Incidents whose vision process is gone end when the next one comes: then they are seen anew or not."""
         now_ns = self._clock.wall_ns()
         for orphan in incidents.orphans(self._conn, session):
             data = msgspec.json.decode(orphan.data, type=IncidentData)
@@ -197,5 +201,16 @@ class Keeper:
         outbox.append(self._conn, self._facts.origin, EventDraft(event_type, camera, data, moment))
 
 
+def _check_incident(data: IncidentData) -> None:
+    """What the wire's types leave open and the store relies on. Raises WireError."""
+    if not _UUID.match(data.incident_id):
+        raise WireError(what="incident_id", text=data.incident_id[:64])
+    for text in (data.begin, data.end):
+        try:
+            parse_rfc3339(text or format_rfc3339(0))
+        except TimeError as exc:
+            raise WireError(what="IncidentData", detail=str(exc)) from exc
+
+
 # What a single bad notice may raise: it costs that notice, and the store stays as it was.
-BadNotice: Final = (WireError, FootageError)
+BadNotice: Final = (WireError, SegmentDamaged)

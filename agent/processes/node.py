@@ -143,6 +143,7 @@ class _NodeProcess:
             trust=Trust(ground.config.trust),
             boot_id=ground.boot.boot_id,
             started_mono_ns=ground.clock.mono_ns(),
+            keep_free_bytes=ground.config.storage.min_free_bytes,
         )
 
     def _hands(self) -> NodeHands:

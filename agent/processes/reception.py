@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -11,7 +12,7 @@ from typing import Final
 from agent import log
 from agent.clock import Clock
 from agent.commands.work import Snapshot
-from agent.errors import CommandFailed
+from agent.errors import CommandFailed, DiskError, StoreError
 from agent.identity import new_uuid7
 from agent.link_server import Peer
 from agent.mailbox import Mailbox
@@ -34,6 +35,9 @@ from agent.processes.keeper import BadNotice, Keeper
 _SNAPSHOT_LIMIT_S: Final = 12.0
 _ROUND_S: Final = 0.5
 _BEAT_INTERVAL_S: Final = 60.0
+# With Stage's waits between them this bridges a disk that is busy for a minute; a notice that the store will never take
+# must not hold up those behind it.
+_MOST_TRIES: Final = 5
 
 _log = log.get("reception")
 
@@ -70,6 +74,8 @@ class Reception:
         self._lost_wall_ns: dict[str, int] = {}
         self._vision: Peer | None = None
         self._vision_status: VisionStatus | None = None
+        self._todo: deque[Arrived] = deque()
+        self._tries = 0
         self._pictures: dict[str, Mailbox[tuple[SnapshotTaken, bytes]]] = {}
 
     # --- the server's thread
@@ -107,7 +113,7 @@ class Reception:
 
     def _hear(self, hello: Hello, notice: CameraStatus | VisionStatus | SnapshotTaken, payload: bytes) -> None:
         if isinstance(notice, CameraStatus):
-            if hello.camera == notice.camera:
+            if (hello.process, hello.camera) == ("camera", notice.camera):
                 self._statuses[notice.camera] = (notice, self._clock.mono_ns())
         elif hello.process != "vision":
             return
@@ -124,13 +130,28 @@ class Reception:
     def serve(self, keeper: Keeper, stop: threading.Event, tick: Callable[[], None]) -> None:
         """Hand each notice to the keeper until `stop`; `tick` is called each round."""
         beaten_s = time.monotonic()
-        while not (stop.is_set() and self._inbox.depth == 0):
-            for arrived in self._inbox.take_all(_ROUND_S):
-                self._keep(keeper, arrived)
+        while not (stop.is_set() and self._inbox.depth == 0 and not self._todo):
+            # Kept between calls: what raises out of here is tried again, and the rest must not go with it.
+            if not self._todo:
+                self._todo.extend(self._inbox.take_all(_ROUND_S))
+            if self._todo:
+                self._keep_or_retry(keeper, self._todo[0])
+                self._todo.popleft()
             tick()
             if time.monotonic() - beaten_s > _BEAT_INTERVAL_S:
                 beaten_s = time.monotonic()
                 keeper.beat()
+
+    def _keep_or_retry(self, keeper: Keeper, arrived: Arrived) -> None:
+        """Raises StoreError and DiskError while trying again may help: Stage waits and calls `serve` again."""
+        try:
+            self._keep(keeper, arrived)
+        except (StoreError, DiskError) as exc:
+            self._tries += 1
+            if self._tries < _MOST_TRIES:
+                raise
+            _log.error("notice lost", process=arrived.hello.process, camera=arrived.hello.camera, problem=str(exc))
+        self._tries = 0
 
     def _keep(self, keeper: Keeper, arrived: Arrived) -> None:
         hello, notice = arrived.hello, arrived.notice
