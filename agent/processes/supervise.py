@@ -1,12 +1,14 @@
 """A small supervisor for a desk, a test or a machine without systemd.
 
-It starts the processes, listens to their watchdogs, kills what hangs, starts it again, and does nothing else.
+It starts the processes, listens to their watchdogs, kills what hangs, starts it again, and does nothing else. All of it
+runs on one thread, because the kernel ties the children's lives to the thread that started them (agent.notify).
 
 A hung process gets SIGKILL: SIGTERM does nothing to a stopped one.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import selectors
@@ -15,23 +17,23 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from agent import log
+from agent.errors import LinkError, UsageError, exit_code
+from agent.link_frame import socket_address
 from agent.notify import SUPERVISED_ENV
-from agent.processes.restarts import Life, died, fed, is_hung, started
+from agent.processes.restarts import STOP_LIMIT_S, Life, died, heard, is_hung, started
 
 # Often enough to find a hang of 2 s within a tenth of it; a wake-up of this loop costs some 20 µs.
 _TICK_S: Final = 0.2
-# A recorder closes and syncs its segment within this; then it is killed.
-_STOP_LIMIT_S: Final = 8.0
-# Exit code of a process whose configuration is wrong (agent.cli.faults).
-_MISCONFIGURED: Final = 2
+_MISCONFIGURED: Final = exit_code(UsageError())
 CHILDREN_FILE: Final = "children.json"
+_LOCK_FILE: Final = "supervisor.lock"
 
 _log = log.get("supervise")
 
@@ -45,90 +47,136 @@ class ChildCommand:
     watchdog_s: float
 
 
-class _Child:
-    def __init__(self, command: ChildCommand, notify_path: Path) -> None:
-        self.command = command
-        self.notify_path = notify_path
-        self.notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
-        notify_path.unlink(missing_ok=True)
-        self.notices.bind(str(notify_path))
-        self.process: subprocess.Popen[bytes] | None = None
-        self.life = Life(command.watchdog_s, 0.0, 0.0)
-        self.start_at_s = 0.0
-
-    def start(self, now_s: float) -> None:
-        environment = dict(
-            os.environ,
-            NOTIFY_SOCKET=str(self.notify_path),
-            WATCHDOG_USEC=str(int(self.command.watchdog_s * 1e6)),
-            **{SUPERVISED_ENV: str(os.getpid())},
-        )
-        self.process = subprocess.Popen(self.command.argv, env=environment)
-        self.life = started(self.life, now_s)
-        _log.info("process started", process=self.command.name, pid=self.process.pid)
-
-    def listen(self, now_s: float) -> None:
-        """Take in what the child said through its socket; a dead child's last words do no harm."""
-        while True:
-            try:
-                words = self.notices.recv(4096)
-            except BlockingIOError:
-                return
-            self.life = fed(self.life, now_s, is_ready=b"READY=1" in words)
-
-    def close(self) -> None:
-        self.notices.close()
-        self.notify_path.unlink(missing_ok=True)
-
-
 def supervise(commands: Sequence[ChildCommand], runtime_dir: Path, stop: threading.Event) -> int:
     """Keep the commands running until `stop`; then end them and return 0, or 1 when one had to be killed.
 
-    `runtime_dir` gets their notify sockets and `children.json`, which maps names to process ids.
+    `runtime_dir` gets their notify sockets and, while they run, `children.json`, which maps names to process ids.
+    Raises LinkError when another supervisor uses it.
     """
     runtime_dir.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as cleanup, selectors.DefaultSelector() as selector:
-        children = [_Child(command, runtime_dir / f"notify-{command.name}.sock") for command in commands]
-        for child in children:
-            cleanup.callback(child.close)
-            selector.register(child.notices, selectors.EVENT_READ, child)
-        while not stop.is_set():
-            now_s = time.monotonic()
-            changes = [_tend(child, now_s) for child in children]
-            if any(changes):
-                _write_children(children, runtime_dir)
-            for key, _ in selector.select(_TICK_S):
-                key.data.listen(time.monotonic())
-        return _end(children)
+    with ExitStack() as cleanup:
+        cleanup.enter_context(_lock(runtime_dir))
+        selector = cleanup.enter_context(selectors.DefaultSelector())
+        children = [_Child(command, runtime_dir, selector, cleanup) for command in commands]
+        try:
+            while not stop.is_set():
+                changes = [child.tend(time.monotonic()) for child in children]
+                if any(changes):
+                    _write_children(children, runtime_dir)
+                for key, _ in selector.select(_wait_s(children, time.monotonic())):
+                    key.data()
+        finally:
+            code = _end(children)
+            (runtime_dir / CHILDREN_FILE).unlink(missing_ok=True)
+        return code
 
 
-def _tend(child: _Child, now_s: float) -> bool:
-    """Start, bury or kill one child; whether its process changed."""
-    process = child.process
-    if process is None:
-        if now_s < child.start_at_s:
-            return False
-        child.start(now_s)
-        return True
-    code = process.poll()
-    if code is None:
-        if is_hung(child.life, now_s):
-            silent_s = round(now_s - child.life.fed_s, 1)
-            _log.error("process hangs", process=child.command.name, pid=process.pid, silent_s=silent_s)
+class _Child:
+    """One command, its present process and what is known of it."""
+
+    def __init__(
+        self, command: ChildCommand, runtime_dir: Path, selector: selectors.BaseSelector, cleanup: ExitStack
+    ) -> None:
+        self.command = command
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start_at_s = 0.0
+        self._selector = selector
+        self._pidfd = -1
+        self._is_killed = False
+        self._life = Life(command.watchdog_s, 0.0, 0.0)
+        path = runtime_dir / f"notify-{command.name}.sock"
+        self._address = socket_address(path)
+        self._notices = cleanup.enter_context(
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+        )
+        path.unlink(missing_ok=True)
+        self._notices.bind(self._address)
+        cleanup.callback(path.unlink, missing_ok=True)
+        selector.register(self._notices, selectors.EVENT_READ, self._listen)
+
+    def tend(self, now_s: float) -> bool:
+        """Start, bury or kill it as its life asks for; whether its process changed."""
+        process = self.process
+        if process is None:
+            return now_s >= self.start_at_s and self._start(now_s)
+        code = process.poll()
+        if code is not None:
+            self._bury(now_s, code)
+            return True
+        if is_hung(self._life, now_s) and not self._is_killed:
+            silent_s = round(now_s - self._life.fed_s, 1)
+            _log.error("process hangs", process=self.command.name, pid=process.pid, silent_s=silent_s)
             process.kill()
-            process.wait()
+            self._is_killed = True
         return False
-    child.life, delay_s = died(child.life, now_s, is_misconfigured=code == _MISCONFIGURED)
-    child.process, child.start_at_s = None, now_s + delay_s
-    _log.warning("process ended", process=child.command.name, code=code, restart_s=delay_s)
-    return True
+
+    def _start(self, now_s: float) -> bool:
+        # Before its time: last words of a former life must not count for this one.
+        self._drain(lambda _message: None)
+        self._life = started(self._life, now_s)
+        try:
+            self.process = subprocess.Popen(self.command.argv, env=self._environment())
+        except OSError as exc:
+            _log.error("process cannot be started", process=self.command.name, problem=str(exc))
+            self._rest(now_s, code=None)
+            return False
+        self._is_killed = False
+        # It becomes readable at the child's end, so that one that crashed is back without waiting for a tick.
+        self._pidfd = os.pidfd_open(self.process.pid)
+        self._selector.register(self._pidfd, selectors.EVENT_READ, _do_nothing)
+        _log.info("process started", process=self.command.name, pid=self.process.pid)
+        return True
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {key: value for key, value in os.environ.items() if key != "WATCHDOG_PID"}
+        return inherited | {
+            "NOTIFY_SOCKET": self._address,
+            "WATCHDOG_USEC": str(int(self.command.watchdog_s * 1e6)),
+            SUPERVISED_ENV: str(os.getpid()),
+        }
+
+    def _bury(self, now_s: float, code: int) -> None:
+        self._selector.unregister(self._pidfd)
+        os.close(self._pidfd)
+        self.process = None
+        self._rest(now_s, code=code)
+
+    def _rest(self, now_s: float, *, code: int | None) -> None:
+        self._life, delay_s = died(self._life, now_s, is_misconfigured=code == _MISCONFIGURED)
+        self.start_at_s = now_s + delay_s
+        _log.warning("process ended", process=self.command.name, code=code, restart_s=delay_s)
+
+    def _listen(self) -> None:
+        def take(message: bytes) -> None:
+            self._life = heard(self._life, time.monotonic(), message)
+
+        self._drain(take)
+
+    def _drain(self, take: Callable[[bytes], None]) -> None:
+        while True:
+            try:
+                take(self._notices.recv(4096))
+            except BlockingIOError:
+                return
+
+
+def _do_nothing() -> None:
+    """A child ended: the next round of the loop finds it."""
+
+
+def _wait_s(children: Sequence[_Child], now_s: float) -> float:
+    """Until the next tick, or the next start if that is sooner."""
+    starts_s = [child.start_at_s - now_s for child in children if child.process is None]
+    return min([_TICK_S, *(max(start_s, 0.0) for start_s in starts_s)])
 
 
 def _end(children: Sequence[_Child]) -> int:
     running = [child.process for child in children if child.process is not None]
     for process in running:
         process.send_signal(signal.SIGTERM)
-    until_s = time.monotonic() + _STOP_LIMIT_S
+        # As systemd does: a stopped process could not hear the first one.
+        process.send_signal(signal.SIGCONT)
+    until_s = time.monotonic() + STOP_LIMIT_S
     was_killed = False
     for process in running:
         try:
@@ -146,3 +194,17 @@ def _write_children(children: Sequence[_Child], runtime_dir: Path) -> None:
     part = runtime_dir / (CHILDREN_FILE + ".part")
     part.write_text(json.dumps(pids), encoding="ascii")
     part.replace(runtime_dir / CHILDREN_FILE)
+
+
+def _lock(runtime_dir: Path) -> IO[bytes]:
+    """Held until it is closed. A second supervisor would take the notify sockets from the first, which then would hear
+    nothing of its children and kill them all. Raises LinkError."""
+    lock = (runtime_dir / _LOCK_FILE).open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        lock.close()
+        raise LinkError(
+            path=str(runtime_dir), remedy="another supervisor uses this runtime_dir; stop it first"
+        ) from exc
+    return lock
