@@ -32,7 +32,8 @@ WaysideError
 │   └── NoAnswer            the node did not answer in time
 ├── UploadError          the receiver of a clip refused or vanished
 ├── LinkError            a frame on a runtime socket that is not ours, or a socket that cannot be had
-└── SupervisorGone       the supervisor ended before its process began
+├── SupervisorGone       the supervisor ended before its process began
+└── BenchError           a measurement could not be made
 """
 
 from __future__ import annotations
@@ -207,3 +208,7 @@ def exit_code(error: WaysideError) -> int:
 
 class SupervisorGone(WaysideError):
     summary = "the supervisor ended before its process began"
+
+
+class BenchError(WaysideError):
+    summary = "this cannot be measured here"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from agent import __version__
-from agent.cli import analyse, centre, check, demo, footage, run
+from agent.cli import analyse, bench, centre, check, demo, footage, run
 
 app = typer.Typer(
     name="wayside",
@@ -42,3 +42,4 @@ app.command()(check.check)
 app.command()(analyse.analyse)
 app.add_typer(footage.app)
 app.add_typer(centre.app)
+app.add_typer(bench.app)

@@ -1,0 +1,52 @@
+"""`wayside bench`: the measurements of the README, against the peers named there."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agent.cli.faults import explained
+from agent.cli.settings import JsonOption, json_line
+
+if TYPE_CHECKING:
+    from agent.bench.rows import Row
+
+app = typer.Typer(name="bench", help="Measure this machine against the peers.", no_args_is_help=True)
+
+
+@app.callback()
+def bench() -> None:
+    """Measure this machine against the peers. Stop other work first."""
+
+
+@app.command()
+@explained
+def record(
+    *,
+    streams: Annotated[list[int] | None, typer.Option(min=1, help="cameras at once; may be repeated")] = None,
+    seconds: Annotated[float, typer.Option(min=5, help="length of a run after both sides have settled")] = 60.0,
+    runs: Annotated[int, typer.Option(min=1, help="paired runs; the medians are reported")] = 3,
+    as_json: JsonOption = False,
+) -> None:
+    """CPU of recording 1080p25 cameras, against `ffmpeg -c copy` of the same files at the same time."""
+    from agent.bench.record import run
+
+    show(run(streams or [1, 2], seconds, runs, lambda line: print(line, file=sys.stderr, flush=True)), as_json=as_json)
+
+
+def show(rows: list[Row], *, as_json: bool) -> None:
+    """The rows as one object for programs, or as a table."""
+    if as_json:
+        print(json_line({"rows": rows}))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("measure", "ours", "peer", "ratio", "unit", "runs")
+    for row in rows:
+        peer = "" if row.peer is None else f"{row.peer:g} ({row.peer_name})"
+        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+        table.add_row(row.measure, f"{row.ours:g}", peer, ratio, row.unit, str(row.runs))
+    Console().print(table)
