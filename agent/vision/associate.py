@@ -22,9 +22,10 @@ def corners(boxes: Sequence[Box]) -> Floats:
 
 def overlaps(rows: Floats, columns: Floats) -> Floats:
     """Intersection over union of every pair; both as `corners` makes them. (R, C) float64, 0 to 1."""
-    left_top = np.maximum(rows[:, None, :2], columns[None, :, :2])
-    right_bottom = np.minimum(rows[:, None, 2:], columns[None, :, 2:])
-    shared = np.clip(right_bottom - left_top, 0, None).prod(axis=2)
+    # Axis by axis: on (R, C, 2) arrays the same takes twice as long.
+    width = np.minimum(rows[:, None, 2], columns[None, :, 2]) - np.maximum(rows[:, None, 0], columns[None, :, 0])
+    height = np.minimum(rows[:, None, 3], columns[None, :, 3]) - np.maximum(rows[:, None, 1], columns[None, :, 1])
+    shared = np.maximum(width, 0) * np.maximum(height, 0)
     union = _areas(rows)[:, None] + _areas(columns)[None, :] - shared
     result: Floats = shared / np.maximum(union, 1e-12)
     return result
@@ -32,9 +33,10 @@ def overlaps(rows: Floats, columns: Floats) -> Floats:
 
 def distances(rows: Floats, columns: Floats) -> Floats:
     """Distance of the centres of every pair in lengths of the longer side of either box. (R, C) float64."""
-    apart = (rows[:, None, :2] + rows[:, None, 2:] - columns[None, :, :2] - columns[None, :, 2:]) / 2
+    across = (rows[:, 0] + rows[:, 2])[:, None] / 2 - (columns[:, 0] + columns[:, 2])[None, :] / 2
+    down = (rows[:, 1] + rows[:, 3])[:, None] / 2 - (columns[:, 1] + columns[:, 3])[None, :] / 2
     size = np.maximum(_longer(rows)[:, None], _longer(columns)[None, :])
-    result: Floats = np.hypot(apart[..., 0], apart[..., 1]) / np.maximum(size, 1e-6)
+    result: Floats = np.sqrt(across**2 + down**2) / np.maximum(size, 1e-6)
     return result
 
 

@@ -59,6 +59,8 @@ _FAMILY: Final = {
     Label.BICYCLE: 1,
     Label.MOTORCYCLE: 1,
 }
+_CODE: Final = {label: code for code, label in enumerate(Label)}
+_FAMILIES: Final = np.array([_FAMILY[label] for label in Label])
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,11 +232,10 @@ def _costs(objects: Sequence[_Object], detections: Sequence[Detection], media_ns
     columns = corners([detection.box for detection in detections])
     shared = overlaps(rows, columns)
     costs = 1 - shared + distances(rows, columns)
-    labels = [one.label for one in objects]
-    row_families = np.array([_FAMILY[label] for label in labels])
-    column_families = np.array([_FAMILY[detection.label] for detection in detections])
-    costs += _RELABELLED_COST * np.array([[label != detection.label for detection in detections] for label in labels])
-    impossible = (row_families[:, None] != column_families[None, :]) | (shared < least_overlap)
+    labels = np.array([_CODE[one.label] for one in objects])[:, None]
+    others = np.array([_CODE[detection.label] for detection in detections])[None, :]
+    costs += _RELABELLED_COST * (labels != others)
+    impossible = (_FAMILIES[labels] != _FAMILIES[others]) | (shared < least_overlap)
     costs[impossible] = NEVER
     return costs
 

@@ -49,8 +49,11 @@ class Graph:
         self.constants.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
         return name
 
-    def node(self, kind: str, inputs: list[str], output: str, **attributes: object) -> str:
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
+    def node(self, kind: str, inputs: list[str], output: str, **attributes: int | list[int]) -> str:
+        node = helper.make_node(kind, inputs, [output], name=output)
+        # In the order of their names: the file must come out the same every time.
+        node.attribute.extend(helper.make_attribute(key, attributes[key]) for key in sorted(attributes))
+        self.nodes.append(node)
         return output
 
     def window(self, kind: str, source: str, output: str, size_px: int) -> str:
