@@ -5,15 +5,13 @@ Every key, its unit and its default stand here and nowhere else. The centre's `d
 
 from __future__ import annotations
 
-import difflib
-import re
-import tomllib
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from agent.errors import ConfigError, UnitError
+from agent.toml import decode_toml
 from agent.units import parse_bytes
 
 Identifier = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,32}$")]
@@ -126,36 +124,9 @@ def decode_config(text: str, *, name: str) -> Config:
 
     Raises ConfigError with the path of the offending key and what to do.
     """
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(file=name, remedy=f"it is not valid TOML: {exc}") from exc
-    try:
-        config = msgspec.convert(raw, Config, strict=True)
-    except msgspec.ValidationError as exc:
-        raise ConfigError(file=name, remedy=explain_validation(str(exc), Config)) from exc
+    config = decode_toml(text, Config, name=name, sections=(Config, *_Section.__subclasses__()))
     _check_meaning(config, name)
     return config
-
-
-def explain_validation(problem: str, root: type[msgspec.Struct]) -> str:
-    """msgspec's message in a technician's words, with the nearest known key for an unknown one."""
-    unknown = re.search(r"unknown field `([^`]*)`(?: - at `([^`]*)`)?", problem)
-    if unknown is None:
-        return problem.replace("Object ", "it ").replace("$.", "")
-    key, path = unknown.group(1), (unknown.group(2) or "$").removeprefix("$").removeprefix(".")
-    known = _known_keys(root)
-    near = difflib.get_close_matches(key, known, n=1)
-    where = f" in [{path}]" if path else ""
-    hint = f"; did you mean `{near[0]}`?" if near else "; remove it or correct its name"
-    return f"unknown key `{key}`{where}{hint}"
-
-
-def _known_keys(root: type[msgspec.Struct]) -> list[str]:
-    keys: list[str] = []
-    for kind in (root, *_Section.__subclasses__()):
-        keys.extend(field.encode_name for field in msgspec.structs.fields(kind))
-    return keys
 
 
 def _check_meaning(config: Config, name: str) -> None:

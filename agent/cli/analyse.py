@@ -32,12 +32,6 @@ if TYPE_CHECKING:
 _NO_CAMERA = "video"
 
 
-class AnalyseSummary(SummaryData, frozen=True, kw_only=True, omit_defaults=True):
-    """The summary of `analyse`. `problem` says why it is not about the whole video; empty when it is."""
-
-    problem: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class _Sink:
     """Where lines go. Two runs over one file give the same lines but for the summary's times: ids come from the file's
@@ -89,7 +83,7 @@ def analyse(
         raise typer.Exit(1)
 
 
-def _run(source: VideoFile, sight: Sight, scene: Scene | None, sink: _Sink, *, keeps_tracks: bool) -> AnalyseSummary:
+def _run(source: VideoFile, sight: Sight, scene: Scene | None, sink: _Sink, *, keeps_tracks: bool) -> SummaryData:
     """Feed every picture to an observer, print what it finds, and count."""
     from agent.processes.observe import Observer, ObserverSettings
 
@@ -105,7 +99,7 @@ def _run(source: VideoFile, sight: Sight, scene: Scene | None, sink: _Sink, *, k
             sink.write(finding.type, finding.data, last_ns)
     for finding in observer.finish():
         sink.write(finding.type, finding.data, last_ns)
-    return AnalyseSummary(
+    return SummaryData(
         frames=max(source.promised_frames, source.frames),
         video_s=round(source.seconds, 3),
         wall_s=round(time.perf_counter() - began_wall_s, 3),
@@ -163,7 +157,7 @@ def _id_maker(name: str, what: str) -> Callable[[], str]:
     return new_id
 
 
-def _report(summary: AnalyseSummary, video: Path, out: Path | None) -> None:
+def _report(summary: SummaryData, video: Path, out: Path | None) -> None:
     """For people, on stderr, so that stdout is events only."""
     if summary.problem:
         typer.echo(f"{video}: {summary.problem}; copy the file again if its original is whole", err=True)

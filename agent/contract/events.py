@@ -163,7 +163,8 @@ class TrackData(Up, frozen=True, kw_only=True):
 
 
 class SummaryData(Up, frozen=True, kw_only=True):
-    """Last line of `analyse`. `frames` are the video's, decoded or not."""
+    """Last line of `analyse`. `frames` are the video's, decoded or not. `problem` says why it is not about the whole
+    video; empty when it is."""
 
     frames: Count
     video_s: Seconds
@@ -177,6 +178,7 @@ class SummaryData(Up, frozen=True, kw_only=True):
     provider: str = ""
     motion_model: str = ""
     motion_model_sha256: str = ""
+    problem: str = ""
 
 
 EventData = (

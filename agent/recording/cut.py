@@ -1,7 +1,7 @@
 """Which fragments make a clip, and what it will lack. Pure.
 
 A clip's time line is the wall clock's: media time t is the wall time of the clip's first frame plus t, across segments,
-runs and gaps. A gap is a jump of the decode time, so that nothing is silently skipped and the length is true (ADR 11).
+runs and gaps. A gap is a jump of the decode time, so that nothing is silently skipped and the length is true (ADR 9).
 """
 
 from __future__ import annotations

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-import re
-import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
-
-import msgspec
 
 from agent.errors import ConfigError
 from agent.scene.grammar import Approach, Calibration, Line, Point, Scene, SceneSection
 from agent.scene.zone import area_of, crosses_itself
+from agent.toml import decode_toml
 
 # A thousandth of the picture: two pixels of 1080p. Whatever is smaller was not drawn on purpose.
 _MIN_LENGTH = 0.001
@@ -28,14 +24,7 @@ def decode_scene(text: str, *, name: str) -> Scene:
 
     Raises ConfigError with the path of the offending key and what to do.
     """
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(file=name, remedy=f"it is not valid TOML: {exc}") from exc
-    try:
-        scene = msgspec.convert(raw, Scene, strict=True)
-    except msgspec.ValidationError as exc:
-        raise _explained(str(exc), name) from exc
+    scene = decode_toml(text, Scene, name=name, sections=SceneSection.__subclasses__())
     for path, remedy in _faults(scene):
         raise ConfigError(file=name, key=path, remedy=remedy)
     return scene
@@ -51,26 +40,6 @@ def unsupported(scene: Scene) -> tuple[str, ...]:
     ]
     found += [f"approach[{index}]" for index in range(len(scene.approaches))]
     return (*found, "calibration") if scene.calibration is not None else tuple(found)
-
-
-def _explained(problem: str, name: str) -> ConfigError:
-    """msgspec's message in a technician's words, with its path and the nearest known key for an unknown one."""
-    text, _, path = problem.partition(" - at ")
-    path = path.strip("`").removeprefix("$").removeprefix(".")
-    unknown = re.search(r"unknown field `([^`]*)`", text)
-    if unknown is None:
-        # An id with a capital, a missing key, a number out of range: msgspec's own words, after the path.
-        return ConfigError(file=name, key=path, remedy=text[:1].lower() + text[1:])
-    key = unknown.group(1)
-    near = difflib.get_close_matches(key, _known_keys(), n=1)
-    hint = f"did you mean `{near[0]}`?" if near else "remove it or correct its name"
-    return ConfigError(file=name, key=f"{path}.{key}" if path else key, remedy=f"no such key; {hint}")
-
-
-def _known_keys() -> list[str]:
-    return sorted(
-        {field.encode_name for kind in SceneSection.__subclasses__() for field in msgspec.structs.fields(kind)}
-    )
 
 
 def _faults(scene: Scene) -> Iterator[tuple[str, str]]:

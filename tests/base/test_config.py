@@ -40,7 +40,7 @@ def test_a_minimal_configuration_gets_the_documented_defaults() -> None:
         (
             'max_bytes = "400GB"',
             'max_byte = "400GB"',
-            r"unknown key `max_byte` in \[storage\]; did you mean `max_bytes`\?",
+            r"storage.max_byte\): no such key; did you mean `max_bytes`\?",
         ),
         ('max_bytes = "400GB"', 'max_bytes = "plenty"', "storage.max_bytes.*400GB"),
         ('org = "songkhla-pao"', 'org = "Songkhla"', "regex"),

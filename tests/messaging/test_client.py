@@ -23,7 +23,7 @@ from agent.messaging.broker import (
 )
 from agent.messaging.client import BrokerClient
 from agent.stage import Backoff
-from tests.messaging.conftest import Broker, wait_until
+from tests.broker import Broker, wait_until
 
 FAST = Backoff(initial_s=0.05, max_s=0.2)
 

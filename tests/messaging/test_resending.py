@@ -8,7 +8,7 @@ from agent.messaging.alarm import AlarmKind
 from agent.messaging.answers import Answers
 from agent.messaging.doubt import Doubt
 from agent.units import NS_PER_S
-from tests.messaging.conftest import Broker, wait_until
+from tests.broker import Broker, wait_until
 from tests.messaging.test_uplink import Centre, Node
 
 MINUTE_NS = 60 * NS_PER_S

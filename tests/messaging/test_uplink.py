@@ -41,7 +41,7 @@ from agent.messaging.outbox import EventDraft, Moment, Origin
 from agent.messaging.uplink import Uplink
 from agent.stage import Backoff
 from agent.store import open_store, transaction
-from tests.messaging.conftest import Broker, wait_until
+from tests.broker import Broker, wait_until
 
 ADDRESS = NodeAddress("org", "site", "n1")
 AT = "2026-11-22T14:03:00.000Z"
