@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import socket
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from agent.link_frame import FrameReader, Tally, encode_frame, encode_tally
 from agent.link_server import LinkServer, Peer, Receipt
 from agent.mailbox import Mailbox
 from agent.notices import Hello, Notice, Outage, SnapshotTaken, SnapshotWanted
+from tests.broker import wait_until
 
 HELLO = Hello(process="vision", pid=1, session="s1")
 _WAIT_S = 20.0
@@ -280,7 +284,7 @@ def test_a_peer_that_does_not_read_is_closed_rather_than_waited_for(path: Path, 
         deaf.connect(str(path))
         deaf.sendall(encode_frame(HELLO))
         peer = listener.peer()
-        while listener.gone.depth == 0:
+        for _ in range(30):
             peer.send(SnapshotTaken(request_id="1", camera="c01", wall_ns=1), bytes(1_000_000))
         assert listener.gone.take(_WAIT_S) is peer
 
@@ -331,6 +335,62 @@ def test_a_path_too_long_for_a_socket_is_refused_with_advice(tmp_path: Path) -> 
         LinkClient(path, HELLO)
     with pytest.raises(LinkError, match="runtime_dir"):
         LinkServer(path, on_notice=lambda *_: None)
+
+
+_KEEPER = """
+import os, sys, threading
+from pathlib import Path
+from agent.link_server import LinkServer
+book = os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+def on_notice(peer, notice, payload):
+    receipt = peer.defer()
+    os.write(book, f"{receipt.number} {notice.start_wall_ns}\\n".encode())
+    receipt.confirm()
+server = LinkServer(Path(sys.argv[1]), on_notice=on_notice)
+sys.stdin.readline()
+server.close()
+"""
+
+
+def test_no_notice_is_lost_though_the_keeping_process_is_killed_again_and_again(path: Path, tmp_path: Path) -> None:
+    book = tmp_path / "book"
+
+    def start_keeper() -> subprocess.Popen[bytes]:
+        argv = [sys.executable, "-c", _KEEPER, str(path), str(book)]
+        return subprocess.Popen(argv, stdin=subprocess.PIPE, cwd=Path(__file__).parents[2])
+
+    client = LinkClient(path, HELLO)
+    sent = 0
+
+    def speak(count: int) -> None:
+        nonlocal sent
+        for _ in range(count):
+            sent += 1
+            client.send(outage(sent), bytes(500))
+
+    def kept() -> list[tuple[int, int]]:
+        lines = book.read_text().splitlines() if book.exists() else []
+        return [(int(number), int(name)) for number, name in (line.split() for line in lines)]
+
+    def is_kept_beyond(count: int) -> bool:
+        return len(kept()) > count
+
+    for _ in range(3):
+        keeper = start_keeper()
+        before = len(kept())
+        # Killed with notices in its socket, in its hands and on their way back.
+        while len(kept()) < before + 200:
+            speak(20)
+            wait_until(partial(is_kept_beyond, before), "the keeper does not keep")
+        keeper.kill()
+        keeper.wait()
+        speak(50)
+    keeper = start_keeper()
+    wait_until(lambda: {name for _, name in kept()} == set(range(1, sent + 1)), "a notice is lost")
+    # Its number is the notice's own, so one that came twice is known for the same.
+    assert all(number == name for number, name in kept())
+    client.close()
+    keeper.communicate(b"\n", timeout=_WAIT_S)
 
 
 def test_many_threads_share_a_link_and_each_keeps_its_order(path: Path, listener: Listener) -> None:
