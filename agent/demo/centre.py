@@ -43,14 +43,13 @@ class DemoCentre:
         self._address = address
         self._say = say
         self._zone = ZoneInfo("Asia/Bangkok")
-        self._file = (folder / "events.jsonl").open("ab")
-        self._book = LaneBook()
+        path = folder / "events.jsonl"
+        self._book = _book_of(path)
+        self._file = path.open("ab")
         self._stop = threading.Event()
         self._news = threading.Condition()
         self._thread = threading.Thread(target=self._listen, name="demo-centre")
         self.counts: Counter[str] = Counter()
-        self.epoch = ""
-        self.is_online = False
         self.incidents: list[HeardIncident] = []
         self.tracks: set[int] = set()
         self.footage_from_ns = 0
@@ -71,10 +70,6 @@ class DemoCentre:
         with self._news:
             return self._news.wait_for(is_so, timeout_s)
 
-    def missing(self) -> int:
-        """Events that were passed over in either lane and did not come."""
-        return sum(len(self._book.holes(self.epoch, lane)) for lane in Lane)
-
     def _listen(self) -> None:
         while not self._stop.is_set() or self._client.inbox.depth:
             message = self._client.inbox.take(_TICK_S)
@@ -82,11 +77,8 @@ class DemoCentre:
                 self._hear(message)
 
     def _hear(self, message: Message) -> None:
-        kind = parse_topic(message.topic).kind
-        if kind is TopicKind.EVENT:
+        if parse_topic(message.topic).kind is TopicKind.EVENT:
             self._keep(decode_envelope(message.payload), message.payload)
-        elif kind is TopicKind.STATE and b'"online"' in message.payload:
-            self.is_online = True
         with self._news:
             self._news.notify_all()
 
@@ -98,7 +90,6 @@ class DemoCentre:
         self._file.write(payload + b"\n")
         self._file.flush()
         os.fdatasync(self._file.fileno())
-        self.epoch = position.epoch
         ack = self._book.ack(position.epoch)
         if ack is not None and position.lane is Lane.A:
             self._client.publish(self._address.ack, encode(ack), is_retained=True)
@@ -114,3 +105,12 @@ class DemoCentre:
             camera = envelope.subject.removeprefix("cam/")
             self.incidents.append(HeardIncident(data.incident_id, camera, data))
         self._say(describe(envelope, self._zone))
+
+
+def _book_of(path: Path) -> LaneBook:
+    """What an earlier demo in the same folder has stored: its node goes on counting there."""
+    book = LaneBook()
+    if path.exists():
+        for line in path.read_bytes().splitlines():
+            book.take(position_of(decode_envelope(line)))
+    return book

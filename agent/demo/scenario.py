@@ -62,21 +62,22 @@ class DemoSummary(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """`seconds`: how long the camera is watched at least, from its first footage on. `folder` keeps the ring, the clip
-    and the logs."""
+    """`seconds`: how long the camera is watched at least, from its first footage on. `data_dir` keeps the ring
+    and, in `demo/`, the clip, the still, what the centre heard and the logs."""
 
     seconds: float
-    folder: Path
+    data_dir: Path
     say: Callable[[str], None]
     progress: Callable[[float, str], None]
 
 
 def run_demo(options: DemoOptions) -> DemoSummary:
     """Raises what the parts raise when the demo itself cannot go on: no broker, no agent, no incident, no clip."""
-    folder = options.folder
+    data_dir = options.data_dir
+    folder = data_dir / "demo"
     folder.mkdir(parents=True, exist_ok=True)
-    with running_broker(folder) as broker, _running_agent(folder, broker) as agent:
-        options.say(f"broker: {broker.name} on {broker.url}; agent: pid {agent.pid}; data: {folder}")
+    with running_broker(folder) as broker, _running_agent(data_dir, folder, broker) as agent:
+        options.say(f"broker: {broker.name} on {broker.url}; agent: pid {agent.pid}; data: {data_dir}")
         client = CentreClient(_centre_options(broker))
         client.connect()
         try:
@@ -90,25 +91,23 @@ def run_demo(options: DemoOptions) -> DemoSummary:
                 counts = _final_counts(centre)
         finally:
             client.close()
-    return _summary(folder, counts, pulled, still)
+    return _summary(data_dir, counts, pulled, still)
 
 
 def _centre_options(broker: DemoBroker) -> CentreOptions:
     words = DEMO_ADDRESS
     hears = FleetFilter(words.org, words.site, words.node)
-    return CentreOptions(
-        url=broker.url, protocol=broker.protocol, actor="demo-staff", hears=(hears.of("evt/#"), hears.of("state"))
-    )
+    return CentreOptions(url=broker.url, protocol=broker.protocol, actor="demo-staff", hears=(hears.of("evt/#"),))
 
 
 @contextmanager
-def _running_agent(folder: Path, broker: DemoBroker) -> Iterator[subprocess.Popen[bytes]]:
+def _running_agent(data_dir: Path, folder: Path, broker: DemoBroker) -> Iterator[subprocess.Popen[bytes]]:
     """`wayside run` in a process of its own, its log beside the ring; ended with the context, in order if it can."""
     here = Path(__file__).parent
     config = folder / "wayside.toml"
     # Unix sockets have paths of at most 107 bytes, so the runtime folder is a short one of its own.
     with _short_folder() as runtime_dir, (folder / "agent.log").open("wb") as log:
-        text = demo_config(folder / "data", runtime_dir, broker, here / "street.mp4", here / "street.toml")
+        text = demo_config(data_dir, runtime_dir, broker, here / "street.mp4", here / "street.toml")
         config.write_text(text, encoding="utf-8")
         argv = [sys.executable, "-m", "agent", "run", "--config", str(config)]
         process = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT)
@@ -157,7 +156,7 @@ def _pull(client: CentreClient, incident: HeardIncident, footage_from_ns: int, o
         purpose=f"incident {incident.incident_id}",
         case_ref="demo",
     )
-    pulled = pull_clip(client, request, PullOptions(options.folder / "clip.mp4"), options.progress)
+    pulled = pull_clip(client, request, PullOptions(options.data_dir / "demo" / "clip.mp4"), options.progress)
     if not pulled.files:
         answer = pulled.answer
         raise CommandFailed(state=answer.state.value, reason=answer.reason, remedy=answer.message)
@@ -190,8 +189,8 @@ def _final_counts(centre: DemoCentre) -> _Counts:
     return _Counts(centre.counts["motion"], len(centre.incidents), len(centre.tracks))
 
 
-def _summary(folder: Path, counts: _Counts, pulled: Pulled, still: Path) -> DemoSummary:
-    frames = count_frames(folder / "data", DEMO_CAMERA)
+def _summary(data_dir: Path, counts: _Counts, pulled: Pulled, still: Path) -> DemoSummary:
+    frames = count_frames(data_dir, DEMO_CAMERA)
     return DemoSummary(
         frames_recorded=frames.recorded,
         frames_lost=frames.lost,
@@ -203,5 +202,5 @@ def _summary(folder: Path, counts: _Counts, pulled: Pulled, still: Path) -> Demo
         clips_verified=int(bool(pulled.files) and all(file.facts.starts_at_idr for file in pulled.files)),
         clip=str(pulled.files[0].path),
         still=str(still),
-        data=os.fspath(folder / "data"),
+        data=os.fspath(data_dir),
     )
