@@ -20,6 +20,10 @@ LONGEST_CLIP_S: Final = DAY_S + 3600
 LONGEST_ACCOUNT_S: Final = 31 * DAY_S + 3600
 
 
+# Store and ledger count ns in 64 bits: to the year 2262.
+_LAST_NS: Final = 2**63 - 1
+
+
 class _Times(msgspec.Struct):
     """The times of any command's arguments, however they are written."""
 
@@ -33,6 +37,8 @@ def refuse_arguments(name: CommandName, raw: msgspec.Raw) -> Refusal | None:
     try:
         args = decode(raw, ARGS_TYPES[name])
         span = _span(args)
+        if span is not None and not 0 <= span.start_ns < span.end_ns <= _LAST_NS:
+            raise TimeError(remedy="no footage is from that year; check it")
     except TimeError as exc:
         return Refusal(AnswerState.REJECTED, "bad_time", str(exc))
     except WireError as exc:
@@ -53,6 +59,9 @@ def _span(args: Args) -> WallSpan | None:
         return parse_span(args.start, args.end)
     if isinstance(args, GapsArgs) and args.start is not None and args.end is not None:
         return parse_span(args.start, args.end)
+    if isinstance(args, GapsArgs) and args.day is not None:
+        noon_ns = parse_rfc3339(f"{args.day.isoformat()}T12:00:00Z", name="day")
+        return WallSpan(noon_ns, noon_ns + 1)
     return None
 
 

@@ -77,12 +77,15 @@ class Dispatcher:
         self._inbox: Mailbox[Inbound] = Mailbox(_QUEUE_LIMIT)
         self._jobs: Mailbox[CommandPayload] = Mailbox(_QUEUE_LIMIT)
         self._is_first_start = True
+        self._is_full = False
 
     def offer(self, inbound: Inbound) -> None:
         """Queue a message; called on the uplink's thread. A full queue drops it: the requester sees no answer and asks
         again, and the node stays alive."""
-        if not self._inbox.put(inbound):
+        is_full = not self._inbox.put(inbound)
+        if is_full and not self._is_full:
             _log.warning("command queue full", name=inbound.name)
+        self._is_full = is_full
 
     def run_commands(self) -> None:
         """Body of the stage "commands": take up what a restart interrupted, then serve until stopped."""

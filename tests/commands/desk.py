@@ -1,0 +1,157 @@
+"""A node's command side on a real ring, and the desk that asks it. Answers are collected, nothing is sent."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from agent.commands.dispatch import Dispatcher, Inbound
+from agent.commands.trust import Trust
+from agent.commands.work import NodeFacts, NodeHands, Snapshot
+from agent.contract.commands import Actor, Answer, AnswerState, CommandPayload, encode_unsigned
+from agent.contract.events import AuditData, ClipData, EventData, SecurityData
+from agent.contract.topics import NodeAddress
+from agent.errors import CommandFailed
+from agent.identity import new_uuid7
+from agent.messaging.lanes import Moment, Origin
+from agent.messaging.outbox import EventDraft, append
+from agent.recording.records import AgentStarted, Configured
+from agent.store import open_store
+from agent.units import NS_PER_S, format_rfc3339
+from tests.broker import wait_until
+from tests.clip.footage import START_NS
+from tests.recording.ring import Ring
+
+ADDRESS = NodeAddress("test-org", "test-site", "test-node")
+JPEG = b"\xff\xd8 a picture \xff\xd9"
+CAMERAS = ("c01", "c02")
+
+
+def at(seconds: float) -> str:
+    """RFC 3339 of so long after the film's start."""
+    return format_rfc3339(START_NS + int(seconds * NS_PER_S))
+
+
+class Node:
+    def __init__(self, folder: Path, *, trust: Trust = Trust.OPEN) -> None:
+        self.ring = ring = Ring(folder)
+        self.answers: list[tuple[str, Answer]] = []
+        self.told: list[EventData] = []
+        self.on_answer: Callable[[Answer], None] = lambda answer: None
+        self._counter = 0
+        self._origin = Origin(ADDRESS, "boot", 1 << 30)
+        self.facts = NodeFacts(
+            address=ADDRESS,
+            data_dir=folder,
+            cameras=CAMERAS,
+            zone=ZoneInfo("Asia/Bangkok"),
+            clock=ring.clock,
+            trust=trust,
+            boot_id="boot",
+            started_mono_ns=0,
+            keep_free_bytes=0,
+        )
+        service = Configured(cameras=CAMERAS, timezone="Asia/Bangkok", org="o", site="s", node="n")
+        ring.note(service, AgentStarted(boot_id="boot", last_alive_wall_ns=0), at_s=-10)
+        ring.index(ring.record())
+        ring.clock.now_wall_ns = START_NS + 10 * NS_PER_S
+        self.dispatcher = self.restart()
+
+    def close(self) -> None:
+        self.ring.close()
+
+    def restart(self) -> Dispatcher:
+        """Another process over the same store."""
+        hands = NodeHands(snapshot=self._snapshot, respond=self._respond, tell=self._tell)
+        self.stop = threading.Event()
+        self.dispatcher = Dispatcher(self.facts, hands, lambda: open_store(self.facts.data_dir), self.stop)
+        return self.dispatcher
+
+    def command(self, name: str, args: object = None, **changes: object) -> CommandPayload:
+        self._counter += 1
+        now_s = self.ring.clock.now_wall_ns // NS_PER_S
+        command = CommandPayload(
+            v=1,
+            jti=new_uuid7(),
+            aud=ADDRESS.urn,
+            iss="desk",
+            ctr=self._counter,
+            iat=now_s,
+            exp=now_s + 120,
+            name=name,
+            actor=Actor(id="somchai", role="operator"),
+            purpose="case 12",
+            case_ref="12",
+            reply_to=ADDRESS.response("desk-1"),
+            args=msgspec.Raw(msgspec.json.encode({} if args is None else args)),
+        )
+        return msgspec.structs.replace(command, **changes)
+
+    def receive(self, command: CommandPayload, *, is_retained: bool = False, topic: str = "") -> None:
+        inbound = Inbound(topic or command.name, encode_unsigned(command), is_retained)
+        self.dispatcher.receive(self.ring.conn, inbound)
+
+    def ask(self, name: str, args: object = None) -> Answer:
+        """The final answer of a quick command."""
+        command = self.command(name, args)
+        self.receive(command)
+        return self.final(command)
+
+    def export(self, args: object) -> Answer:
+        """The final answer of a long one, by running threads."""
+        command = self.command("clip.export", args)
+        with self.running():
+            self.dispatcher.offer(Inbound(command.name, encode_unsigned(command), is_retained=False))
+            wait_until(lambda: bool(self.finals(command)), "no final answer")
+        return self.final(command)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        bodies = (self.dispatcher.run_commands, self.dispatcher.run_jobs)
+        threads = [threading.Thread(target=body, name="dispatcher") for body in bodies]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self.stop.set()
+            for thread in threads:
+                thread.join()
+
+    def finals(self, command: CommandPayload) -> list[Answer]:
+        return [answer for _, answer in list(self.answers) if answer.jti == command.jti and answer.state.is_final]
+
+    def final(self, command: CommandPayload) -> Answer:
+        (answer,) = self.finals(command)
+        return answer
+
+    def states(self, command: CommandPayload) -> list[AnswerState]:
+        return [answer.state for _, answer in self.answers if answer.jti == command.jti]
+
+    def audits(self) -> list[AuditData]:
+        return [each for each in self.told if isinstance(each, AuditData)]
+
+    def warnings(self) -> list[SecurityData]:
+        return [each for each in self.told if isinstance(each, SecurityData)]
+
+    def clips(self) -> list[ClipData]:
+        return [each for each in self.told if isinstance(each, ClipData)]
+
+    def _respond(self, topic: str, answer: Answer) -> None:
+        self.on_answer(answer)
+        self.answers.append((topic, answer))
+
+    def _snapshot(self, camera: str) -> Snapshot:
+        if camera == "c02":
+            raise CommandFailed(reason="vision_away", camera=camera, remedy="ask again in a moment")
+        return Snapshot(camera, JPEG, START_NS)
+
+    def _tell(self, conn: sqlite3.Connection, event_type: str, data: EventData, camera: str) -> None:
+        append(conn, self._origin, EventDraft(event_type, camera, data, Moment(START_NS, 1, "synced")))
+        self.told.append(data)
