@@ -25,6 +25,7 @@ STREET = ROOT / "agent" / "demo" / "street.mp4"
 EVERYWHERE = (
     'camera = "{camera}"\n[[zone]]\nid = "all"\npolygon = [[0, 0], [1, 0], [1, 1], [0, 1]]\n'
     "rules = {{ intrusion = {{}} }}\n"
+    '[[line]]\nid = "left"\npoints = [[0.35, 0], [0.35, 1]]\n[[line]]\nid = "right"\npoints = [[0.65, 0], [0.65, 1]]\n'
 )
 _START_LIMIT_S = 40.0
 
