@@ -37,6 +37,14 @@ class Mailbox(Generic[T]):
             self._condition.notify()
             return True
 
+    def force(self, item: T) -> bool:
+        """Take this item in whatever the bounds say; for the rare ones that must not be lost. False once closed."""
+        with self._condition:
+            if not self._is_closed:
+                self._items.append((item, 0))
+                self._condition.notify()
+            return not self._is_closed
+
     def take(self, timeout_s: float) -> T | None:
         """The oldest item, or None when none came in time or the mailbox is closed and empty."""
         with self._condition:

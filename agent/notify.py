@@ -123,7 +123,7 @@ def watch(notifier: Notifier, progress: Progress, stop: threading.Event) -> None
     """Feed the watchdog until `stop`, as long as no loop is stuck. Runs on the process's main thread."""
     feed_s = (notifier.watchdog_period_s or _NO_WATCHDOG_PERIOD_S) / _FEEDS_PER_PERIOD
     known_stuck: list[str] = []
-    while _wait(stop, feed_s):
+    while wait_for_stop(stop, feed_s):
         stuck = progress.stuck()
         if stuck != known_stuck:
             _tell_stuck(notifier, stuck)
@@ -141,8 +141,8 @@ def _tell_stuck(notifier: Notifier, stuck: list[str]) -> None:
         notifier.status("")
 
 
-def _wait(stop: threading.Event, wait_s: float) -> bool:
-    """False once `stop` is set.
+def wait_for_stop(stop: threading.Event, wait_s: float) -> bool:
+    """For the main thread: wait; False once `stop` is set.
 
     Not `stop.wait`: the handler of SIGTERM runs on this very thread, between any two bytecodes, and sets `stop`. Inside
     `Event.wait` it could meet the event's lock held by the code it interrupted, and both would stand still for ever.

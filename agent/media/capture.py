@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from agent import log
 from agent.clock import Clock
-from agent.media.gop import is_idr, length_bytes_of
-from agent.media.packet import StreamFormat
-from agent.media.source import Source, SourceAddress, open_source
-from agent.media.timeline import Timeline, check_clock
+from agent.errors import CameraError
+from agent.media.gop import extradata_sets, is_idr, length_bytes_of, parameter_sets
+from agent.media.source import Shape, Source, SourceAddress, open_source, shape_of
+from agent.media.timeline import Anchor, Timeline, check_clock
 from agent.units import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
@@ -28,17 +28,12 @@ _RELEASE_S: Final = 2.0
 _log = log.get("capture")
 
 
-@dataclass(frozen=True, slots=True)
-class Anchor:
-    """When media time 0 of a run was, by both clocks."""
-
-    wall_ns: int
-    mono_ns: int
-
-
 class Session:
     """One run's open stream, shared by capture and recorder; closed by whichever lets go last, because a segment's head
-    is copied from the live stream and a closed one would crash the process."""
+    is copied from the live stream and a closed one would crash the process.
+
+    Capture lets go last, but for a disk that stands still: then the recorder closes it when it is through.
+    """
 
     def __init__(self, source: Source, anchor: Anchor) -> None:
         self._source = source
@@ -47,12 +42,9 @@ class Session:
         self._condition = threading.Condition()
 
     @property
-    def format(self) -> StreamFormat:
-        return self._source.format
-
-    @property
-    def template(self) -> VideoStream:
-        return self._source.stream
+    def shape(self) -> Shape:
+        """As the session began; `Sink.change` tells of another."""
+        return self._source.shape
 
     def hold(self) -> None:
         with self._condition:
@@ -73,9 +65,14 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class CapturedPacket:
-    """One access unit; the stamps of `packet` count in ticks from the run's first PTS."""
+    """One access unit; `pts` and `dts` count in ticks from the run's first PTS.
 
-    packet: Packet
+    Sinks share `packet` across threads: its bytes never change, its own stamps are the recorder's to write.
+    """
+
+    packet: Packet[VideoStream]
+    pts: int
+    dts: int
     media_ns: int
     is_idr: bool
 
@@ -84,6 +81,9 @@ class Sink(Protocol):
     """Who takes packets, on the capture thread; none of these may block."""
 
     def begin(self, session: Session) -> None: ...
+
+    def change(self, shape: Shape) -> None:
+        """The run goes on, from the next packet on with other parameters."""
 
     def take(self, captured: CapturedPacket) -> None: ...
 
@@ -103,38 +103,47 @@ class Capture:
         source = open_source(self._address)
         try:
             packets = source.packets(self._stop)
-            burst, anchor = self._settle(source, packets)
+            burst = self._settle(source, packets)
         except BaseException:
             source.close()
             raise
-        session = Session(source, anchor)
-        shape = source.format
+        session = Session(source, burst.anchor)
+        shape = source.shape.format
         _log.info(
             "stream open", camera=self._address.camera, codec=shape.codec.value, width=shape.width, height=shape.height
         )
         for sink in self._sinks:
             sink.begin(session)
         try:
-            self._pass_on(session, burst, packets)
+            self._pass_on(session, _chained(burst.packets, packets))
+            if burst.failure is not None:
+                raise burst.failure
         finally:
             for sink in self._sinks:
                 sink.end()
             session.wait_for_others(_RELEASE_S)
             session.release()
 
-    def _settle(self, source: Source, packets: Iterator[Packet]) -> tuple[list[Packet], Anchor]:
+    def _settle(self, source: Source, packets: Iterator[Packet[VideoStream]]) -> _Burst:
         """Packets up to the first live one, and when media time 0 was: a packet that lay in a buffer says too late a
         time, so the earliest origin that any of them implies is the right one."""
-        held: list[Packet] = []
+        held: list[Packet[VideoStream]] = []
         arrivals: list[int] = []
-        for packet in packets:
-            held.append(packet)
-            arrivals.append(self._clock.mono_ns())
-            is_live = len(arrivals) > 1 and arrivals[-1] - arrivals[-2] > _LIVE_PAUSE_NS
-            if is_live or len(held) >= _MAX_BURST:
-                break
-        self._fill_first(source, held)
-        tick_ns = source.format.time_base * NS_PER_S
+        failure: CameraError | None = None
+        try:
+            for packet in packets:
+                held.append(packet)
+                arrivals.append(self._clock.mono_ns())
+                is_live = len(arrivals) > 1 and arrivals[-1] - arrivals[-2] > _LIVE_PAUSE_NS
+                if is_live or len(held) >= _MAX_BURST:
+                    break
+        except CameraError as exc:
+            # What it sent before it failed is footage all the same.
+            if not held:
+                raise
+            failure = exc
+        _fill_first(source, held)
+        tick_ns = source.shape.format.time_base * NS_PER_S
         first = next((packet.pts for packet in held if packet.pts is not None), 0)
         origins = [
             arrived - int((packet.pts - first) * tick_ns)
@@ -143,43 +152,64 @@ class Capture:
         ]
         mono_ns = min(origins, default=self._clock.mono_ns())
         wall_ns = self._clock.wall_ns() - (self._clock.mono_ns() - mono_ns)
-        return held, Anchor(wall_ns, mono_ns)
+        return _Burst(held, Anchor(wall_ns, mono_ns), failure)
 
-    @staticmethod
-    def _fill_first(source: Source, held: list[Packet]) -> None:
-        """The first IDR of an RTSP session may have no stamps (seen with PyAV 18); without it the first GOP is lost."""
-        if len(held) < 2 or held[0].pts is not None:
-            return
-        following = next(((at, p.dts) for at, p in enumerate(held) if p.dts is not None), None)
-        if following is not None:
-            at, dts = following
-            held[0].pts = held[0].dts = dts - at * source.format.frame_duration
-
-    def _pass_on(self, session: Session, burst: list[Packet], packets: Iterator[Packet]) -> None:
-        shape = session.format
+    def _pass_on(self, session: Session, packets: Iterator[Packet[VideoStream]]) -> None:
+        shape = session.shape.format
         lengths = length_bytes_of(shape.codec, shape.extradata)
+        known = frozenset(extradata_sets(shape.codec, shape.extradata))
         timeline = Timeline(self._address.camera, shape.time_base, shape.frame_duration)
-        for packet in _chained(burst, packets):
+        for packet in packets:
             stamp = timeline.stamp(packet.pts, packet.dts)
-            packet.pts, packet.dts = stamp.pts, stamp.dts
-            begins = bool(packet.is_keyframe) and is_idr(shape.codec, bytes(packet), length_bytes=lengths)
+            begins = False
+            if packet.is_keyframe:
+                data = bytes(packet)
+                begins = is_idr(shape.codec, data, length_bytes=lengths)
+                # Streams with lengths carry their parameters in the head only.
+                sets = () if lengths or not begins else parameter_sets(shape.codec, data)
+                if not known.issuperset(sets):
+                    self._change(session, data)
+                    known = frozenset(sets)
             if begins:
                 self._check_clock(session.anchor)
-            captured = CapturedPacket(packet, stamp.media_ns, begins)
+            captured = CapturedPacket(packet, stamp.pts, stamp.dts, stamp.media_ns, begins)
             for sink in self._sinks:
                 sink.take(captured)
 
+    def _change(self, session: Session, data: bytes) -> None:
+        """The camera was set anew without ending its stream: a segment's head must not promise the old picture."""
+        shape = shape_of(self._address, data, session.shape.format)
+        width, height = shape.format.width, shape.format.height
+        _log.info("stream changed", camera=self._address.camera, width=width, height=height)
+        for sink in self._sinks:
+            sink.change(shape)
+
     def _check_clock(self, anchor: Anchor) -> None:
-        check_clock(
-            self._address.camera,
-            wall_ns=self._clock.wall_ns(),
-            mono_ns=self._clock.mono_ns(),
-            anchor_wall_ns=anchor.wall_ns,
-            anchor_mono_ns=anchor.mono_ns,
-        )
+        now = Anchor(self._clock.wall_ns(), self._clock.mono_ns())
+        check_clock(self._address.camera, now=now, anchor=anchor)
 
 
-def _chained(burst: list[Packet], packets: Iterator[Packet]) -> Iterator[Packet]:
+@dataclass(frozen=True, slots=True)
+class _Burst:
+    """What a source gave before it was live, and the failure that ended it already then."""
+
+    packets: list[Packet[VideoStream]]
+    anchor: Anchor
+    failure: CameraError | None
+
+
+def _fill_first(source: Source, held: Sequence[Packet[VideoStream]]) -> None:
+    """The first IDR of an RTSP session may have no stamps (seen with PyAV 18); without it the first GOP is lost."""
+    if len(held) < 2 or held[0].pts is not None:
+        return
+    following = next(((at, p.dts) for at, p in enumerate(held) if p.dts is not None), None)
+    if following is not None:
+        at, dts = following
+        held[0].pts = held[0].dts = dts - at * source.shape.format.frame_duration
+
+
+def _chained(burst: list[Packet[VideoStream]], packets: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStream]]:
+    """Empties `burst`, so that it does not stay in memory as long as the session."""
     while burst:
         yield burst.pop(0)
     yield from packets

@@ -44,18 +44,17 @@ class Picture:
         """(height_px, width_px) uint8, full range, squeezed without keeping the aspect."""
         frame = self._frame if self._frame.format.name.startswith(("yuv", "nv", "gray")) else None
         if frame is None:
-            grey: npt.NDArray[np.uint8] = self._frame.to_ndarray(format="gray")
-            return cv2.resize(grey, (width_px, height_px), interpolation=cv2.INTER_AREA)
+            grey = self._frame.to_ndarray(format="gray")
+            return np.asarray(cv2.resize(grey, (width_px, height_px), interpolation=cv2.INTER_AREA), np.uint8)
         plane = frame.planes[0]
-        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
-        small: npt.NDArray[np.uint8] = cv2.resize(rows, (width_px, height_px), interpolation=cv2.INTER_AREA)
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+        small = np.asarray(cv2.resize(rows, (width_px, height_px), interpolation=cv2.INTER_AREA), np.uint8)
         is_full = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj")
         return small if is_full else _LIMITED_TO_FULL[small]
 
     def bgr(self) -> npt.NDArray[np.uint8]:
         """(height, width, 3) uint8, a fresh copy."""
-        picture: npt.NDArray[np.uint8] = self._frame.to_ndarray(format="bgr24")
-        return picture
+        return np.asarray(self._frame.to_ndarray(format="bgr24"), np.uint8)
 
 
 class Decoder:

@@ -9,6 +9,7 @@ import fcntl
 import os
 import time
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +34,7 @@ class SegmentSettings:
     path: Path
     codec: Codec
     epoch_ticks: int
+    time_base: Fraction
     durability_s: float
     comment: str
 
@@ -94,7 +96,7 @@ class SegmentWriter:
             self._stream = self._container.add_stream_from_template(template)
             if settings.codec is Codec.HEVC:
                 self._stream.codec_context.codec_tag = "hvc1"
-            self._stream.time_base = template.time_base
+            self._stream.time_base = settings.time_base
         except BaseException:
             self._file.close()
             raise
@@ -103,11 +105,11 @@ class SegmentWriter:
     def size_bytes(self) -> int:
         return self._file.size_bytes
 
-    def write(self, packet: Packet) -> bool:
-        """Add one packet, whose stamps count from the run's first PTS; True when it completed a fragment, which is then on
-        disk. `write_s` afterwards holds how long the disk took."""
-        packet.pts += self._epoch_ticks
-        packet.dts += self._epoch_ticks
+    def write(self, packet: Packet[VideoStream], pts: int, dts: int) -> bool:
+        """Add one packet, with stamps that count from the run's first PTS; True when it completed a fragment, which is
+        then on disk. `write_s` afterwards holds how long the disk took."""
+        packet.pts = pts + self._epoch_ticks
+        packet.dts = dts + self._epoch_ticks
         packet.stream = self._stream
         self._container.mux_one(packet)
         self.frames += 1

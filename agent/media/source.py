@@ -1,7 +1,11 @@
-"""Opening a camera: RTSP over TCP, V4L2, or a file paced as a live camera. Failures get the name of the gap they cause."""
+"""Opening a camera: RTSP over TCP, V4L2, or a file paced as a live camera.
+
+A failure has the name of the gap that it causes.
+"""
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections.abc import Iterator
@@ -25,8 +29,8 @@ if TYPE_CHECKING:
 OPEN_LIMIT_S: Final = 5.0
 # No camera pauses this long between packets; at 1 fps night mode there are five.
 STALL_LIMIT_S: Final = 5.0
-# FFmpeg reads ahead to guess rate and size; the parameters stand in the SDP or the first IDR, so little is enough. What it
-# read is kept and comes first (with `nobuffer` it would be thrown away, the first IDR with it).
+# FFmpeg reads ahead to guess rate and size; the parameters stand in the SDP or the first IDR, so little is enough. What
+# it read is kept and comes first (with `nobuffer` it would be thrown away, the first IDR with it).
 _PROBE: Final = {"analyzeduration": "1000000"}
 _DEFAULT_RATE: Final = Fraction(25)
 
@@ -55,28 +59,34 @@ class SourceAddress:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a run's video is from here on. Segments take their head from `template`, a stream that is still open."""
+
+    format: StreamFormat
+    template: VideoStream
+
+
 class Source:
-    """An open stream. Owned by the thread that opened it; `stream` may be read by the recorder as a template."""
+    """An open stream. Owned by the thread that opened it; the recorder may read `shape.template`."""
 
     def __init__(self, address: SourceAddress, container: InputContainer, stream: VideoStream, codec: Codec) -> None:
         self.address = address
-        self.stream = stream
         self._container = container
         rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
         time_base = stream.time_base or Fraction(1, 90_000)
-        self.format = StreamFormat(
-            codec=codec,
-            width=stream.codec_context.width,
-            height=stream.codec_context.height,
-            extradata=bytes(stream.codec_context.extradata or b""),
-            time_base=time_base,
-            frame_duration=max(round(1 / (rate * time_base)), 1),
-        )
+        self.shape = _shape(stream, codec, time_base, max(round(1 / (rate * time_base)), 1))
 
-    def packets(self, stop: threading.Event) -> Iterator[Packet]:
+    @property
+    def format(self) -> StreamFormat:
+        return self.shape.format
+
+    def packets(self, stop: threading.Event) -> Iterator[Packet[VideoStream]]:
         """Access units in the order of the stream until `stop`. Raises a CameraError when the stream ends by itself."""
         reads = (
-            _paced(self._container, self.stream, stop) if self.address.is_file else self._container.demux(self.stream)
+            _paced(self._container, self.shape.template, stop)
+            if self.address.is_file
+            else self._container.demux(self.shape.template)
         )
         try:
             for packet in reads:
@@ -108,6 +118,26 @@ def open_source(address: SourceAddress) -> Source:
     except CameraError:
         container.close()
         raise
+
+
+def shape_of(address: SourceAddress, data: bytes, before: StreamFormat) -> Shape:
+    """The shape that an IDR's own parameter sets tell; its packets keep the rate and the ticks of `before`.
+
+    data: an Annex B access unit. Raises StreamUnsupported when it tells none.
+    """
+    try:
+        container = av.open(io.BytesIO(data), format=before.codec.value)
+        stream = container.streams.video[0]
+    except (av.FFmpegError, IndexError) as exc:
+        remedy = "its new parameters cannot be read"
+        raise StreamUnsupported(camera=address.camera, source=address.shown, remedy=remedy) from exc
+    return _shape(stream, before.codec, before.time_base, before.frame_duration)
+
+
+def _shape(stream: VideoStream, codec: Codec, time_base: Fraction, frame_duration: int) -> Shape:
+    context = stream.codec_context
+    extradata = bytes(context.extradata or b"")
+    return Shape(StreamFormat(codec, context.width, context.height, extradata, time_base, frame_duration), stream)
 
 
 def _open(address: SourceAddress) -> InputContainer:
@@ -143,7 +173,7 @@ def _codec_of(address: SourceAddress, stream: VideoStream) -> Codec:
         raise StreamUnsupported(camera=address.camera, source=address.shown, codec=name, remedy=remedy) from exc
 
 
-def _paced(container: InputContainer, stream: VideoStream, stop: threading.Event) -> Iterator[Packet]:
+def _paced(container: InputContainer, stream: VideoStream, stop: threading.Event) -> Iterator[Packet[VideoStream]]:
     """A file as a camera: each packet when its time has come, from the beginning again where the address loops.
 
     Time stamps go on over the loop, so that it is one run.
@@ -206,13 +236,15 @@ def _reading_failed(address: SourceAddress, exc: Exception) -> CameraError:
     return CameraUnreachable(problem=getattr(exc, "strerror", None) or str(exc), **facts)
 
 
-def read_password(path: str) -> str:
+def read_password(path: str, *, camera: str = "") -> str:
     """The first line of a secret file. Raises CameraRefused when it cannot be read."""
     if not path:
         return ""
     try:
         return Path(path).read_text(encoding="utf-8").split("\n", 1)[0].strip()
     except OSError as exc:
-        raise CameraRefused(
-            file=path, remedy="the password file cannot be read; create it or correct the path"
-        ) from exc
+        remedy = "the password file cannot be read; create it or correct the path"
+        raise CameraRefused(camera=camera, file=path, problem=exc.strerror, remedy=remedy) from exc
+    except UnicodeDecodeError as exc:
+        remedy = "the password file is not UTF-8 text; write it anew"
+        raise CameraRefused(camera=camera, file=path, remedy=remedy) from exc

@@ -14,7 +14,9 @@ from agent.units import NS_PER_S
 
 # A leap of the stream's own clock beyond this is a camera that restarted its counter, not a pause.
 MAX_LEAP_S: Final = 10
-# Wall against monotonic time (footage, time): a jump beyond this is a clock step and begins a new run.
+# Wall against monotonic time (footage, time): a jump beyond this is a clock step and begins a new run. A camera whose
+# own clock slips back by less is set right by NTP, hourly on some: its frames are squeezed together rather than a GOP
+# lost.
 CLOCK_STEP_NS: Final = NS_PER_S // 2
 
 
@@ -31,6 +33,14 @@ class ClockStepped(RunBroken):
 
 
 @dataclass(frozen=True, slots=True)
+class Anchor:
+    """When media time 0 of a run was, by both clocks."""
+
+    wall_ns: int
+    mono_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stamp:
     """Ticks of the stream's time base since the run's first PTS; `media_ns` is `pts` in ns."""
 
@@ -40,35 +50,38 @@ class Stamp:
 
 
 class Timeline:
-    """Stamps one run's packets in the order they came."""
+    """Stamps one run's packets in the order they came. Whole numbers only: fractions cost more than muxing."""
 
     def __init__(self, camera: str, time_base: Fraction, frame_duration: int) -> None:
         self._camera = camera
         self._time_base = time_base
-        self._ns_per_tick = Fraction(time_base * NS_PER_S)
+        self._tick_ns_numerator = time_base.numerator * NS_PER_S
+        self._max_leap = int(MAX_LEAP_S / time_base)
+        self._max_slip = int(CLOCK_STEP_NS / (time_base * NS_PER_S))
         self._frame_duration = frame_duration
         self._origin: int | None = None
-        self._last_dts: int | None = None
+        self._last_dts = 0
 
     def stamp(self, pts: int | None, dts: int | None) -> Stamp:
         """Raises RunBroken when the time leapt. A missing DTS follows the last one, a missing PTS is the DTS."""
-        if dts is None:
-            dts = self._last_dts + self._frame_duration if self._last_dts is not None else (pts or 0)
-        if pts is None:
-            pts = dts
         if self._origin is None:
-            self._origin = pts
-        elif self._last_dts is not None:
-            leap = dts - self._last_dts
-            if leap <= 0 or leap * self._time_base > MAX_LEAP_S:
-                raise RunBroken(camera=self._camera, leap_s=round(float(leap * self._time_base), 3))
+            first = dts if dts is not None else pts or 0
+            self._origin = first if pts is None else pts
+            self._last_dts = first - 1
+        if dts is None:
+            dts = self._last_dts + self._frame_duration
+        leap = dts - self._last_dts
+        if leap > self._max_leap or leap < -self._max_slip:
+            raise RunBroken(camera=self._camera, leap_s=round(float(leap * self._time_base), 3))
+        dts = max(dts, self._last_dts + 1)
         self._last_dts = dts
-        media = pts - self._origin
-        return Stamp(media, dts - self._origin, int(media * self._ns_per_tick))
+        # No decoder shows a frame before it has it; a stream that says so is refused by the muxer.
+        media = (dts if pts is None or pts < dts else pts) - self._origin
+        return Stamp(media, dts - self._origin, media * self._tick_ns_numerator // self._time_base.denominator)
 
 
-def check_clock(camera: str, *, wall_ns: int, mono_ns: int, anchor_wall_ns: int, anchor_mono_ns: int) -> None:
+def check_clock(camera: str, *, now: Anchor, anchor: Anchor) -> None:
     """Raises ClockStepped when the wall clock moved against the monotonic one since the run's anchor."""
-    step_ns = (wall_ns - anchor_wall_ns) - (mono_ns - anchor_mono_ns)
+    step_ns = (now.wall_ns - anchor.wall_ns) - (now.mono_ns - anchor.mono_ns)
     if abs(step_ns) > CLOCK_STEP_NS:
         raise ClockStepped(camera=camera, step_s=round(step_ns / NS_PER_S, 3))

@@ -12,11 +12,11 @@ from typing import Final
 from agent import log
 from agent.clock import Clock, SystemClock
 from agent.config import CameraConfig, Config
-from agent.errors import CameraError, UnknownCamera
+from agent.errors import CameraError, DiskError, RingMissing, UnknownCamera
 from agent.identity import new_uuid7
 from agent.link import LinkClient
 from agent.media.capture import Capture, CapturedPacket, Session, Sink
-from agent.media.source import SourceAddress, read_password
+from agent.media.source import Shape, SourceAddress, read_password
 from agent.notices import (
     CameraStatus,
     Goodbye,
@@ -28,7 +28,7 @@ from agent.notices import (
     StreamStarted,
     VideoPacket,
 )
-from agent.notify import Notifier, Progress, watch
+from agent.notify import Notifier, Progress, wait_for_stop, watch
 from agent.packet_sender import PacketSender
 from agent.recording.boot import BootNumber, claim_boot, ensure_ring
 from agent.recording.outages import OutageBook
@@ -39,6 +39,8 @@ from agent.units import NS_PER_S
 # The mailbox holds 20 s: a disk that stands longer has lost footage anyway, and a fresh process may find it well.
 _RECORDER_LIMIT_S: Final = 20.0
 _STATUS_INTERVAL_NS: Final = NS_PER_S
+# Mounting a disk takes seconds; within the watchdog's 3 s.
+_RING_RETRY_S: Final = 0.5
 _JOIN_S: Final = 6.0
 # A camera is asked again soon, because the line to it is ours; ten seconds spare a camera that refuses.
 _BACKOFF: Final = Backoff(initial_s=0.3, max_s=10.0)
@@ -47,32 +49,63 @@ _log = log.get("camera")
 
 
 def run_camera(config: Config, camera_id: str, stop: threading.Event) -> int:
-    """Record until `stop`. Raises UnknownCamera, RingMissing, DiskError before anything is recorded."""
+    """Record until `stop`. Raises UnknownCamera. A ring that is not mounted is waited for, as a gap of that name."""
     camera = config.camera(camera_id)
     if camera is None:
         there = ", ".join(one.id for one in config.cameras) or "none"
         raise UnknownCamera(camera=camera_id, remedy=f"the configuration has: {there}")
-    process = _CameraProcess(config, camera, stop)
-    process.run()
+    notifier = Notifier()
+    claim = _wait_for_ring(config, stop, notifier)
+    if claim is not None:
+        _CameraProcess(config, camera, claim, stop).run(notifier)
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """The ring's boot number, since when this process looks after the camera, and what the ring said until then."""
+
+    boot: BootNumber
+    since_wall_ns: int
+    refusal: DiskError | RingMissing | None
+
+
+def _wait_for_ring(config: Config, stop: threading.Event, notifier: Notifier) -> _Claim | None:
+    """None when stopped before the ring was there."""
+    since_wall_ns = SystemClock().wall_ns()
+    refusal: DiskError | RingMissing | None = None
+    while not stop.is_set():
+        try:
+            ensure_ring(Path(config.data_dir), config.storage.ring_id)
+            return _Claim(claim_boot(Path(config.data_dir)), since_wall_ns, refusal)
+        except (DiskError, RingMissing) as exc:
+            if refusal is None:
+                _log.error("no ring to record to", problem=str(exc), reason=exc.reason)
+                notifier.ready()
+                notifier.status(str(exc))
+            refusal = exc
+        notifier.feed()
+        wait_for_stop(stop, _RING_RETRY_S)
+    return None
 
 
 class _CameraProcess:
     """Builds and connects the parts; each knows only what it needs."""
 
-    def __init__(self, config: Config, camera: CameraConfig, stop: threading.Event) -> None:
+    def __init__(self, config: Config, camera: CameraConfig, claim: _Claim, stop: threading.Event) -> None:
         data_dir = Path(config.data_dir)
         runtime_dir = Path(config.runtime_dir)
         clock = SystemClock()
-        ensure_ring(data_dir, config.storage.ring_id)
-        boot = claim_boot(data_dir)
+        boot = claim.boot
         hello = Hello(process="camera", pid=os.getpid(), session=new_uuid7(), camera=camera.id)
         self._camera = camera
         self._session = hello.session
         self._stop = stop
         self._progress = Progress()
         self._node = LinkClient(runtime_dir / "node.sock", hello)
-        self._outages = OutageBook(camera.id, boot.boot, self._node.send, clock)
+        self._outages = OutageBook(camera.id, boot.boot, self._node.send, clock, since_wall_ns=claim.since_wall_ns)
+        if claim.refusal is not None:
+            self._outages.begin(claim.refusal.reason, str(claim.refusal))
         settings = RecorderSettings(
             camera=camera.id,
             data_dir=data_dir,
@@ -93,15 +126,15 @@ class _CameraProcess:
         else:
             main_sinks.append(self._vision)
 
-    def run(self) -> None:
+    def run(self, notifier: Notifier) -> None:
         self._progress.register("recorder", _RECORDER_LIMIT_S)
         recorder_stop = threading.Event()
         recorder = Stage("recorder", lambda: self._record_once(recorder_stop), stop=recorder_stop)
         recorder.start()
         for stage in self._stages:
             stage.start()
-        notifier = Notifier()
         notifier.ready()
+        notifier.status("")
         _log.info("camera process runs", camera=self._camera.id)
         watch(notifier, self._progress, self._stop)
         notifier.stopping()
@@ -119,7 +152,8 @@ class _CameraProcess:
         camera = self._camera
 
         def session() -> None:
-            address = SourceAddress(camera.id, url, camera.username, read_password(camera.password_file), camera.loop)
+            password = read_password(camera.password_file, camera=camera.id)
+            address = SourceAddress(camera.id, url, camera.username, password, camera.loop)
             Capture(address, sinks, clock, self._stop).run_once()
 
         def failed(exc: Exception) -> None:
@@ -131,7 +165,8 @@ class _CameraProcess:
     def _record_once(self, recorder_stop: threading.Event) -> None:
         self._recorder.run_once(recorder_stop)
         self._progress.beat("recorder")
-        if self._status.is_due():
+        # Nobody misses a status of the past: while the node is away they must not pile up.
+        if self._status.is_due() and self._node.is_connected:
             self._node.send(self._status.make())
 
 
@@ -158,6 +193,7 @@ class _VisionSink:
         self._boot = boot.boot
         self._recorder = recorder
         self._run = 0
+        self._anchor_wall_ns = 0
 
     @property
     def dropped(self) -> int:
@@ -165,18 +201,26 @@ class _VisionSink:
 
     def begin(self, session: Session) -> None:
         self._run = self._recorder.run if self._role is StreamRole.MAIN else self._run + 1
-        shape = session.format
+        self._start(session.anchor.wall_ns, session.shape)
+
+    def change(self, shape: Shape) -> None:
+        """Told as the same run anew, for which vision takes a new decoder and keeps its tracks."""
+        self._start(self._anchor_wall_ns, shape)
+
+    def _start(self, anchor_wall_ns: int, shape: Shape) -> None:
+        self._anchor_wall_ns = anchor_wall_ns
+        form = shape.format
         started = StreamStarted(
             camera=self._camera,
             role=self._role,
             boot=self._boot,
             run=self._run,
-            codec=shape.codec.value,
-            width=shape.width,
-            height=shape.height,
-            anchor_wall_ns=session.anchor.wall_ns,
+            codec=form.codec.value,
+            width=form.width,
+            height=form.height,
+            anchor_wall_ns=anchor_wall_ns,
         )
-        self._sender.start_stream(started, shape.extradata)
+        self._sender.start_stream(started, form.extradata)
 
     def take(self, captured: CapturedPacket) -> None:
         packet = VideoPacket(self._camera, self._role, self._run, captured.media_ns, captured.is_idr)

@@ -26,14 +26,17 @@ class OutageBook:
     and the next begins there, so that each second has one reason.
     """
 
-    def __init__(self, camera: str, boot: int, tell: Callable[[Outage], None], clock: Clock) -> None:
+    def __init__(
+        self, camera: str, boot: int, tell: Callable[[Outage], None], clock: Clock, *, since_wall_ns: int | None = None
+    ) -> None:
+        """`since_wall_ns`: when this process began to look after the camera; None is now."""
         self._camera = camera
         self._boot = boot
         self._tell = tell
         self._clock = clock
         self._lock = threading.Lock()
         # Before the first footage of this process, only what it sees itself is claimed.
-        self._footage_end_wall_ns = clock.wall_ns()
+        self._footage_end_wall_ns = clock.wall_ns() if since_wall_ns is None else since_wall_ns
         self._open: _Open | None = None
 
     @property

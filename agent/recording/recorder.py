@@ -7,6 +7,7 @@ the next IDR, counted, and the hole gets its reason.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -19,6 +20,7 @@ from agent.errors import DiskError, RingMissing, SegmentDamaged
 from agent.mailbox import Mailbox
 from agent.media.capture import CapturedPacket, Session
 from agent.media.muxer import SegmentSettings, SegmentWriter
+from agent.media.source import Shape
 from agent.notices import SegmentClosed, SegmentOpened
 from agent.recording.boot import BootNumber, next_run, require_ring
 from agent.recording.folder import disk_error
@@ -32,6 +34,8 @@ _MAX_BYTES: Final = 64 * 1024 * 1024
 # The recorder wakes ten times a second, not with every packet: a wake-up costs as much as muxing one.
 _LINGER_S: Final = 0.1
 _IDLE_S: Final = 0.4
+# Cameras are set to a GOP of 1 s to 4 s; from 10 s on the wait for an IDR is a fact of its own.
+_NO_IDR_NS: Final = 10 * NS_PER_S
 # After the disk refused, a new segment is tried this often.
 _DISK_RETRY_NS: Final = NS_PER_S
 _SAMPLES: Final = 512
@@ -76,6 +80,13 @@ class _Begin:
     run: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """The run goes on with other parameters."""
+
+    shape: Shape
+
+
 class _End:
     """The session ended."""
 
@@ -84,11 +95,11 @@ class _Skipped:
     """Packets were dropped here, because the disk was too slow."""
 
 
-_Item = _Begin | CapturedPacket | _End | _Skipped
+_Item = _Begin | _Change | CapturedPacket | _End | _Skipped
 
 
 class Recorder:
-    """A capture sink on one side, a Stage body (`run_once`) on the other."""
+    """A capture sink on one side, a Stage body (`run_once`) on the other. Raises OSError when the ring is not there."""
 
     def __init__(self, settings: RecorderSettings, listener: Listener, outages: OutageBook, clock: Clock) -> None:
         self._settings = settings
@@ -96,23 +107,27 @@ class Recorder:
         self._outages = outages
         self._clock = clock
         self._mailbox: Mailbox[_Item] = Mailbox(_MAX_PACKETS, _MAX_BYTES)
-        self._next_run = 0
+        self._waiting: deque[_Item] = deque()
+        self._next_run = next_run(settings.data_dir, settings.camera, settings.boot.boot)
         self._is_skipping = False
         self._segment: _Segment | None = None
         self._session: _Begin | None = None
+        self._shape: Shape | None = None
+        self._headless_since_ns: int | None = None
         self._n = 0
         self._retry_mono_ns = 0
-        self._recorded = self._lost = self._bytes = 0
+        # Each counter is written by one thread only: what capture dropped, and what the disk did not take.
+        self._dropped = self._lost = 0
+        self._recorded = self._bytes = 0
         self._write_ms: list[float] = []
         self._last_frame_mono_ns = 0
 
     # --- capture's thread
 
     def begin(self, session: Session) -> None:
-        if self._next_run == 0:
-            self._next_run = next_run(self._settings.data_dir, self._settings.camera, self._settings.boot.boot)
         session.hold()
-        self._put_anyway(_Begin(session, self._next_run))
+        if not self._mailbox.force(_Begin(session, self._next_run)):
+            session.release()
         self._next_run += 1
         self._is_skipping = False
 
@@ -126,43 +141,52 @@ class Recorder:
             self._is_skipping = not self._mailbox.put(_Skipped())
         if self._is_skipping or not self._mailbox.put(captured, captured.packet.size):
             self._is_skipping = True
-            self._lost += 1
+            self._dropped += 1
+
+    def change(self, shape: Shape) -> None:
+        self._mailbox.force(_Change(shape))
 
     def end(self) -> None:
-        self._put_anyway(_End())
-
-    def _put_anyway(self, item: _Begin | _End) -> None:
-        """Run borders must arrive: when the box is full of packets of a disk that stands still, wait for room."""
-        while not self._mailbox.put(item) and not self._mailbox.is_closed:
-            threading.Event().wait(_LINGER_S)
+        if self._is_skipping:
+            self._mailbox.force(_Skipped())
+        self._mailbox.force(_End())
 
     # --- the recorder's thread
 
     def run_once(self, stop: threading.Event) -> None:
         """Write what came, then pause so that packets gather. Raises nothing for the disk's sake: it has its gap."""
-        for item in self._mailbox.take_all(_IDLE_S):
-            self._handle(item)
+        self._waiting.extend(self._mailbox.take_all(_IDLE_S))
+        self._handle_waiting()
         stop.wait(_LINGER_S)
 
     def finish(self) -> None:
         """Take what is left and close the segment; call after the last `end`, with the thread stopped."""
         self._mailbox.close()
-        for item in self._mailbox.take_all(0):
-            self._handle(item)
+        self._waiting.extend(self._mailbox.take_all(0))
+        self._handle_waiting()
         self._end_run()
 
     @property
     def counts(self) -> RecorderCounts:
         samples = sorted(self._write_ms)
         p99_ms = samples[int(len(samples) * 0.99)] if samples else 0.0
-        return RecorderCounts(self._recorded, self._lost, self._bytes, p99_ms, self._last_frame_mono_ns)
+        return RecorderCounts(self._recorded, self._dropped + self._lost, self._bytes, p99_ms, self._last_frame_mono_ns)
+
+    def _handle_waiting(self) -> None:
+        # One by one from a queue of our own: an unforeseen failure costs one item, not the border of a run behind it.
+        while self._waiting:
+            self._handle(self._waiting.popleft())
 
     def _handle(self, item: _Item) -> None:
         if isinstance(item, CapturedPacket):
             self._record(item)
         elif isinstance(item, _Begin):
             self._end_run()
-            self._session, self._n = item, 0
+            self._session, self._shape, self._n = item, item.session.shape, 0
+            self._headless_since_ns = None
+        elif isinstance(item, _Change):
+            self._close_segment()
+            self._shape = item.shape
         elif isinstance(item, _Skipped):
             self._close_segment()
             # A number left out says that the next segment does not continue this one (agent.recording.gaps, cut).
@@ -176,6 +200,7 @@ class Recorder:
             self._close_segment()
         if self._segment is None and not (captured.is_idr and self._open_segment(captured)):
             self._lost += self._n > 0 or self._outages.is_open_for_disk
+            self._note_headless(captured)
             return
         segment = self._segment
         assert segment is not None
@@ -189,11 +214,22 @@ class Recorder:
         except av.FFmpegError as exc:
             # A packet that the muxer refuses costs itself, not the segment.
             self._lost += 1
-            _log.warning("packet refused", camera=self._settings.camera, problem=str(exc))
+            if segment.refused == 0:
+                _log.warning("packets refused", camera=self._settings.camera, problem=str(exc))
+            segment.refused += 1
             return
         self._recorded += 1
         self._bytes += captured.packet.size
         self._last_frame_mono_ns = self._clock.mono_ns()
+
+    def _note_headless(self, captured: CapturedPacket) -> None:
+        """A stream that sends packets and never one to begin with leaves a gap of its own name."""
+        if captured.is_idr or self._outages.is_open_for_disk:
+            self._headless_since_ns = None
+        elif self._headless_since_ns is None:
+            self._headless_since_ns = captured.media_ns
+        elif captured.media_ns - self._headless_since_ns > _NO_IDR_NS:
+            self._outages.begin("no_keyframe", "the camera sends no IDR; set its GOP to 2 s")
 
     def _is_due(self, captured: CapturedPacket) -> bool:
         segment = self._segment
@@ -203,19 +239,23 @@ class Recorder:
 
     def _open_segment(self, captured: CapturedPacket) -> bool:
         """Whether a segment is open now, beginning with this packet."""
-        begun = self._session
-        if begun is None or self._clock.mono_ns() < self._retry_mono_ns:
+        begun, shape = self._session, self._shape
+        if begun is None or shape is None or self._clock.mono_ns() < self._retry_mono_ns:
             return False
         try:
             require_ring(self._settings.data_dir, self._settings.ring_id)
-            self._segment = _Segment(self._settings, begun, self._n, captured, self._clock)
+            self._segment = _Segment(self._settings, _Place(begun, shape, self._n), captured, self._clock)
         except OSError as exc:
             self._fail_disk(disk_error(exc))
             return False
         except (DiskError, RingMissing) as exc:
             self._fail_disk(exc)
             return False
+        except av.FFmpegError as exc:
+            self._outages.begin("camera_refused", f"its stream cannot be recorded natively: {exc}")
+            return False
         self._n += 1
+        self._headless_since_ns = None
         self._outages.end(self._segment.start_wall_ns)
         self._listener.opened(self._segment.opened())
         return True
@@ -246,7 +286,9 @@ class Recorder:
 
     def _fail_disk(self, failure: DiskError | RingMissing) -> None:
         if not self._outages.is_open_for_disk:
-            _log.error("disk refuses footage", camera=self._settings.camera, problem=str(failure), reason=failure.reason)
+            _log.error(
+                "disk refuses footage", camera=self._settings.camera, problem=str(failure), reason=failure.reason
+            )
         self._outages.begin(failure.reason, str(failure))
         self._retry_mono_ns = self._clock.mono_ns() + _DISK_RETRY_NS
 
@@ -262,27 +304,38 @@ class Recorder:
             del self._write_ms[: -_SAMPLES // 2]
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a segment stands: its run, the run's parameters by then, and its number there."""
+
+    begun: _Begin
+    shape: Shape
+    n: int
+
+
 class _Segment:
     """The open segment and what its notices say."""
 
-    def __init__(
-        self, settings: RecorderSettings, begun: _Begin, n: int, first: CapturedPacket, clock: Clock
-    ) -> None:
-        session = begun.session
+    def __init__(self, settings: RecorderSettings, place: _Place, first: CapturedPacket, clock: Clock) -> None:
+        session, shape = place.begun.session, place.shape.format
+        self.refused = 0
         self.start_media_ns = first.media_ns
         self._anchor_wall_ns = session.anchor.wall_ns
         self.start_wall_ns = self._anchor_wall_ns + first.media_ns
-        self._end_media_ns = first.media_ns
-        tick = session.format.time_base
-        self._frame_ns = int(session.format.frame_duration * tick * NS_PER_S)
-        self._name = SegmentName(settings.camera, settings.boot.boot, begun.run, n, self.start_wall_ns // NS_PER_MS)
+        self._last_media_ns = first.media_ns
+        self._last_duration = 0
+        self._tick_ns = shape.time_base * NS_PER_S
+        self._frame_ns = int(shape.frame_duration * self._tick_ns)
+        self._name = SegmentName(
+            settings.camera, settings.boot.boot, place.begun.run, place.n, self.start_wall_ns // NS_PER_MS
+        )
         status = clock.status()
         comment = SegmentComment(
             camera=settings.camera,
             boot=settings.boot.boot,
             boot_id=settings.boot.boot_id,
-            run=begun.run,
-            n=n,
+            run=place.begun.run,
+            n=place.n,
             start_wall_ns=self.start_wall_ns,
             start_mono_ns=session.anchor.mono_ns + first.media_ns,
             clock_quality=status.quality.value,
@@ -291,20 +344,27 @@ class _Segment:
         self.writer = SegmentWriter(
             SegmentSettings(
                 path=settings.data_dir / self._name.path(),
-                codec=session.format.codec,
-                epoch_ticks=round(self._anchor_wall_ns / (tick * NS_PER_S)),
+                codec=shape.codec,
+                epoch_ticks=round(self._anchor_wall_ns / self._tick_ns),
+                time_base=shape.time_base,
                 durability_s=settings.durability_s,
                 comment=comment.encode(),
             ),
-            session.template,
+            place.shape.template,
         )
 
     def write(self, captured: CapturedPacket) -> bool:
-        duration = captured.packet.duration or 0
-        completed = self.writer.write(captured.packet)
-        length_ns = int(duration * (captured.packet.time_base or 0) * NS_PER_S) or self._frame_ns
-        self._end_media_ns = max(self._end_media_ns, captured.media_ns + length_ns)
+        packet = captured.packet
+        # Asked before the muxer, which counts in ticks of its own.
+        duration = packet.duration
+        completed = self.writer.write(packet, captured.pts, captured.dts)
+        if captured.media_ns >= self._last_media_ns:
+            self._last_media_ns, self._last_duration = captured.media_ns, duration or 0
         return completed
+
+    @property
+    def _end_media_ns(self) -> int:
+        return self._last_media_ns + (int(self._last_duration * self._tick_ns) or self._frame_ns)
 
     def opened(self) -> SegmentOpened:
         name = self._name
