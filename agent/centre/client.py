@@ -25,7 +25,15 @@ from agent.contract.wire import decode, encode
 from agent.errors import BrokerRefused, BrokerUnreachable, NoAnswer, WireError
 from agent.identity import new_uuid7
 from agent.mailbox import Mailbox
-from agent.messaging.broker import BrokerEvent, BrokerOptions, Connected, Disconnected, Message, Publication
+from agent.messaging.broker import (
+    BrokerEvent,
+    BrokerOptions,
+    Connected,
+    Disconnected,
+    Message,
+    Publication,
+    parse_url,
+)
 from agent.messaging.client import BrokerClient
 from agent.units import NS_PER_S
 
@@ -100,7 +108,8 @@ class CentreClient:
         )
 
     def connect(self, timeout_s: float = 10.0) -> None:
-        """Raises BrokerRefused or BrokerUnreachable, and has then closed itself."""
+        """Raises BrokerRefused or BrokerUnreachable, and has then closed itself; ConfigError for what is no address."""
+        parse_url(self._url)
         self._broker.start()
         with self._state:
             self._state.wait_for(lambda: self._is_connected or self._is_refused(), timeout_s)

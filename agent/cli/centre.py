@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,7 @@ app = typer.Typer(name="centre", help="The centre's side: watch a fleet, pull cl
 _TICK_S = 0.5
 
 NodeOption = Annotated[str, typer.Option("--node", help="org/site/node, or the node's id where it is unique")]
+TimeoutOption = Annotated[float, typer.Option("--timeout", help="seconds without a sign of life", min=0.1)]
 PurposeOption = Annotated[str, typer.Option("--purpose", help="why; it stands in the node's audit")]
 
 
@@ -81,7 +83,7 @@ def pull(
     *,
     case_ref: Annotated[str, typer.Option("--case", help="the case's number, if there is one")] = "",
     receive: Annotated[str, typer.Option(help="address on which the clip is received")] = "127.0.0.1",
-    timeout_s: Annotated[float, typer.Option("--timeout", help="seconds without a sign of life")] = 60.0,
+    timeout_s: TimeoutOption = 60.0,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a node for a clip, receive it, verify it. Exit 3 when parts are missing, each named with its reason."""
@@ -108,6 +110,7 @@ def snapshot(
     camera: Annotated[str, typer.Option(help="the newest picture of this camera …")] = "",
     incident: Annotated[str, typer.Option(help="… or the still kept with this incident")] = "",
     purpose: PurposeOption = "look",
+    timeout_s: TimeoutOption = 60.0,
     as_json: JsonOption = False,
 ) -> None:
     """Look: the newest picture of a camera, or an incident's still."""
@@ -115,7 +118,8 @@ def snapshot(
         raise UsageError(remedy="name --camera or --incident, one of them")
     _require_folder(out)
     args = SnapshotArgs(camera=camera or None, incident=incident or None)
-    result = decode(_ask(desk, node, CommandName.SNAPSHOT, args, purpose=purpose).result, SnapshotResult)
+    answer = _ask(desk, node, _Wish(CommandName.SNAPSHOT, args, purpose, timeout_s))
+    result = decode(answer.result, SnapshotResult)
     out.write_bytes(base64.b64decode(result.jpeg_base64))
     if as_json:
         print(json_line({"camera": result.camera, "taken_at": result.taken_at, "path": str(out)}))
@@ -134,11 +138,12 @@ def gaps(
     end: Annotated[str, typer.Option("--to", help="… to RFC 3339")] = "",
     camera: Annotated[str, typer.Option(help="only this camera")] = "",
     purpose: PurposeOption = "gaps",
+    timeout_s: TimeoutOption = 60.0,
     as_json: JsonOption = False,
 ) -> None:
     """What a node has not recorded, and why."""
     args = _gaps_args(camera, day, start, end)
-    result = decode(_ask(desk, node, CommandName.GAPS, args, purpose=purpose).result, GapsResult)
+    result = decode(_ask(desk, node, _Wish(CommandName.GAPS, args, purpose, timeout_s)).result, GapsResult)
     if as_json:
         print(encode(result).decode())
         return
@@ -162,10 +167,21 @@ def _gaps_args(camera: str, day: str, start: str, end: str) -> GapsArgs:
     return GapsArgs(camera=camera or None, start=start, end=end)
 
 
-def _ask(desk: Desk, node: str, name: CommandName, args: SnapshotArgs | GapsArgs, *, purpose: str) -> Answer:
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """A quick command for a node; `timeout_s` as in CentreClient.ask."""
+
+    name: CommandName
+    args: SnapshotArgs | GapsArgs
+    purpose: str
+    timeout_s: float
+
+
+def _ask(desk: Desk, node: str, wish: _Wish) -> Answer:
     """The answer with its result. Where the node has none, says so in its words and ends the command."""
     with desk.connected("state") as client:
-        answer = client.ask(Request(_find(client, node), name, args, purpose))
+        request = Request(_find(client, node), wish.name, wish.args, wish.purpose)
+        answer = client.ask(request, timeout_s=wish.timeout_s)
     if answer.state not in (AnswerState.SUCCEEDED, AnswerState.PARTIAL):
         print(f"wayside: the node answered {answer.state.value} ({answer.reason}): {answer.message}", file=sys.stderr)
         raise typer.Exit(_exit_of(answer.state))

@@ -128,7 +128,7 @@ def _check_broker(config: Config) -> CheckResult:
     broker = config.broker
     if broker is None:
         return CheckResult("broker", Verdict.WARNING, "none configured: the node records and sees, and tells nobody")
-    from agent.messaging.broker import BrokerEvent, BrokerOptions, Connected, Disconnected
+    from agent.messaging.broker import BrokerEvent, BrokerOptions, Connected, Disconnected, parse_url
     from agent.messaging.client import BrokerClient
 
     heard: list[Connected | Disconnected] = []
@@ -151,6 +151,7 @@ def _check_broker(config: Config) -> CheckResult:
         session_expiry_s=0,
     )
     try:
+        parse_url(broker.url)
         client = BrokerClient(options, hear, name="check-broker")
         client.start()
         news.wait(_BROKER_LIMIT_S)
@@ -160,8 +161,9 @@ def _check_broker(config: Config) -> CheckResult:
     first = heard[0] if heard else None
     if isinstance(first, Connected):
         return CheckResult("broker", Verdict.OK, f"{broker.url} answers")
-    why = f"{first.reason}: {first.remedy}" if first else "no answer; check address, port and cable"
-    return CheckResult("broker", Verdict.FAILED, f"{broker.url}: {why}")
+    reason = first.reason if first else "no_answer"
+    remedy = (first.remedy if first else "") or "check broker.url, the broker and the line to it"
+    return CheckResult("broker", Verdict.FAILED, f"{broker.url}: {reason}: {remedy}")
 
 
 def _check_camera(camera: CameraConfig) -> Iterator[CheckResult]:

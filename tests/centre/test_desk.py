@@ -1,0 +1,180 @@
+"""`wayside centre` against a whole agent and a real broker: what people see, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from agent.recording.clipfile import verify_clip
+from agent.units import NS_PER_S, format_rfc3339
+from tests.broker import MOSQUITTO, Broker, unused_port
+from tests.faults.rig import ROOT, AgentUnderTest
+
+NODE = "test-org/test-site/test-node"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+
+def desk(broker: str, *argv: str) -> Said:
+    environment = {**os.environ, "WAYSIDE_BROKER": broker, "NO_COLOR": "1", "COLUMNS": "200"}
+    done = subprocess.run(
+        [sys.executable, "-m", "agent", "centre", *argv],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=environment,
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    broker: Broker
+    agent: AgentUnderTest
+    start_ns: int
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """An agent with one camera, no vision, and some seconds of footage."""
+    if MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed")
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "broker").mkdir()
+    broker = Broker(folder / "broker", "allow_anonymous true")
+    broker.start()
+    try:
+        with AgentUnderTest(folder / "agent", broker=broker, vision=False, segment_s=2.0) as agent:
+            agent.wait_for_footage("c01", 60)
+            yield Site(broker, agent, agent.runs("c01")[0].start_wall_ns)
+    finally:
+        broker.stop()
+
+
+def pull(site: Site, out: Path, start_ns: int, end_ns: int, *more: str) -> Said:
+    span = ("--from", format_rfc3339(start_ns), "--to", format_rfc3339(end_ns))
+    about = ("--node", NODE, "--camera", "c01", "--purpose", "test", "--out", str(out))
+    return desk(site.broker.url, "pull", *about, *span, *more)
+
+
+def test_a_whole_clip_exits_0_and_is_verified(site: Site, tmp_path: Path) -> None:
+    out = tmp_path / "clip.mp4"
+    said = pull(site, out, site.start_ns, site.start_ns + 3 * NS_PER_S)
+    assert (said.code, said.err) == (0, "")
+    assert "verified" in said.out
+    assert verify_clip(out).duration_s >= 3
+
+
+def test_a_clip_that_reaches_into_the_future_exits_3_and_names_the_part(site: Site, tmp_path: Path) -> None:
+    said = pull(site, tmp_path / "clip.mp4", site.start_ns, time.time_ns() + 3_600 * NS_PER_S, "--json")
+    told = json.loads(said.out)
+    assert (said.code, told["state"]) == (3, "partial")
+    assert "not_yet" in {gap["reason"] for gap in told["result"]["gaps"]}
+    assert told["files"][0]["sha256"] == told["result"]["files"][0]["sha256"]
+
+
+def test_nothing_recorded_exits_1_and_says_why(site: Site, tmp_path: Path) -> None:
+    said = pull(site, tmp_path / "clip.mp4", site.start_ns - 60 * NS_PER_S, site.start_ns - 30 * NS_PER_S)
+    assert said.code == 1
+    assert "nothing_recorded" in said.err
+    assert "missing" in said.out
+    assert not (tmp_path / "clip.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"--from": "2569-11-22T14:03:00+07:00"}, "write 2026-11-22T14:03:00+07:00"),
+        ({"--from": "2026-11-22T14:03:00"}, "add the offset"),
+        ({"--camera": "c09"}, "the cameras of this node are: c01"),
+        ({"--out": "/nowhere/clip.mp4"}, "a folder that exists"),
+        ({"--node": "nobody"}, "wayside centre fleet"),
+        ({"--protocol": "4"}, "5 or 3.1.1"),
+    ],
+)
+def test_a_wrong_wish_exits_2_and_says_what_to_write(
+    site: Site, tmp_path: Path, changes: dict[str, str], says: str
+) -> None:
+    wish = {
+        "--node": NODE,
+        "--camera": "c01",
+        "--from": format_rfc3339(site.start_ns),
+        "--to": format_rfc3339(site.start_ns + NS_PER_S),
+        "--purpose": "test",
+        "--out": str(tmp_path / "clip.mp4"),
+        **changes,
+    }
+    said = desk(site.broker.url, "pull", *(word for pair in wish.items() for word in pair))
+    assert said.code == 2, said
+    assert says in said.err
+    assert "Traceback" not in said.err
+
+
+def test_gaps_of_a_day_add_up_as_json_and_for_people(site: Site) -> None:
+    today = format_rfc3339(time.time_ns() + 7 * 3_600 * NS_PER_S)[:10]
+    said = desk(site.broker.url, "gaps", "--node", NODE, "--day", today, "--json")
+    assert said.code == 0, said
+    (camera,) = json.loads(said.out)["cameras"]
+    assert camera["recorded_s"] + sum(gap["seconds"] for gap in camera["gaps"]) == pytest.approx(86_400, abs=0.1)
+    people = desk(site.broker.url, "gaps", "--node", "test-node", "--day", today)
+    assert "c01:" in people.out
+    assert desk(site.broker.url, "gaps", "--node", NODE, "--day", "22.11.2026").code == 2
+
+
+def test_a_snapshot_without_vision_exits_1_and_says_so(site: Site, tmp_path: Path) -> None:
+    said = desk(site.broker.url, "snapshot", "--node", NODE, "--camera", "c01", "--out", str(tmp_path / "a.jpg"))
+    assert said.code == 1
+    assert "vision" in said.err
+
+
+def test_the_fleet_names_the_node_its_standing_and_its_cameras(site: Site) -> None:
+    said = desk(site.broker.url, "fleet", "--json")
+    (row,) = json.loads(said.out)["nodes"]
+    assert (said.code, row["presence"], row["cameras"], row["cameras_streaming"]) == (0, "online", 1, 1)
+    assert "test-site/test-node" in desk(site.broker.url, "fleet").out
+
+
+def test_watching_shows_state_and_events(site: Site) -> None:
+    said = desk(site.broker.url, "watch", "--seconds", "3")
+    assert said.code == 0
+    assert "test-site/test-node online" in said.out
+    assert desk(site.broker.url, "watch", "--timezone", "Moon/Sea").code == 2
+
+
+def test_a_node_that_is_away_exits_1_and_says_where_to_look(site: Site, tmp_path: Path) -> None:
+    argv = ("gaps", "--node", "o/s/away", "--day", "2026-11-22", "--timeout", "2")
+    said = desk(site.broker.url, *argv)
+    assert said.code == 1
+    assert "wayside centre fleet" in said.err
+    about = ("--node", "o/s/away", "--camera", "c01", "--purpose", "x", "--out", str(tmp_path / "a.mp4"))
+    span = ("--from", format_rfc3339(site.start_ns), "--to", format_rfc3339(site.start_ns + NS_PER_S))
+    said = desk(site.broker.url, "pull", *about, *span, "--timeout", "2")
+    assert said.code == 1
+    assert "wayside centre fleet" in said.err
+
+
+def test_a_broker_that_is_away_exits_1_with_what_to_check() -> None:
+    said = desk(f"mqtt://127.0.0.1:{unused_port()}", "fleet")
+    assert said.code == 1
+    assert "check the broker's address" in said.err
+
+
+def test_an_address_that_is_none_exits_2() -> None:
+    said = desk("centre.example", "fleet")
+    assert said.code == 2
+    assert "mqtts://host:8883" in said.err
