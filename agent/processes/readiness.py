@@ -182,7 +182,7 @@ def _check_stream(camera: CameraConfig, role: str, url: str) -> CheckResult:
     timer = threading.Timer(_CAMERA_LIMIT_S, stop.set)
     timer.start()
     try:
-        password = read_password(camera.password_file)
+        password = read_password(camera.password_file, camera=camera.id)
         source = open_source(SourceAddress(camera.id, url, camera.username, password, camera.loop))
         try:
             packet = next(source.packets(stop), None)
