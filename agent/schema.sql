@@ -161,3 +161,14 @@ CREATE TABLE IF NOT EXISTS incident (
     has_still     INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS incident_open ON incident (is_open, session);
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- keeper: how far each process's notices are stored, so that one that comes twice changes nothing. Owner:
+-- agent/processes/keeper.py.
+CREATE TABLE IF NOT EXISTS told (
+    process TEXT    NOT NULL,
+    camera  TEXT    NOT NULL,
+    session TEXT    NOT NULL,
+    number  INTEGER NOT NULL,
+    PRIMARY KEY (process, camera)
+) STRICT;

@@ -58,8 +58,20 @@ class KeeperFacts:
     boot: int
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which notice of which process this is; the number counts within the process's session."""
+
+    hello: Hello
+    number: int
+
+
 class Keeper:
-    """Owned by one thread, with its connection. `wake` tells the uplink that the outbox grew."""
+    """Owned by one thread, with its connection. `wake` tells the uplink that the outbox grew.
+
+    With a `source`, the same transaction remembers that this notice is stored (`is_stored`), because a node that dies
+    between its commit and its confirmation is told the same once more.
+    """
 
     def __init__(
         self, facts: KeeperFacts, conn: sqlite3.Connection, ledger: Ledger, clock: Clock, wake: Callable[[], None]
@@ -80,14 +92,25 @@ class Keeper:
                 self._close_orphans(hello.session)
         self._wake()
 
-    def part(self, hello: Hello) -> None:
+    def is_stored(self, source: Source) -> bool:
+        """Whether this notice, or a later one of its session, was stored before."""
+        hello = source.hello
+        row = self._conn.execute(
+            "SELECT number FROM told WHERE process = ? AND camera = ? AND session = ?",
+            (hello.process, hello.camera, hello.session),
+        ).fetchone()
+        return row is not None and source.number <= row[0]
+
+    def part(self, hello: Hello, source: Source | None = None) -> None:
         """A process said goodbye before it ended."""
         with transaction(self._conn):
+            self._remember(source)
             self._note(ProcessStopped(process=hello.process, camera=hello.camera, session=hello.session))
 
-    def segment_opened(self, notice: SegmentOpened) -> None:
+    def segment_opened(self, notice: SegmentOpened, source: Source | None = None) -> None:
         """Raises SegmentDamaged for a path that is not this camera's."""
         with transaction(self._conn):
+            self._remember(source)
             index.opened(self._conn, notice)
             if notice.n == 0:
                 data = RecordingData(
@@ -99,12 +122,13 @@ class Keeper:
                 self._tell(events.RECORDING, data, notice.camera)
         self._wake()
 
-    def segment_closed(self, notice: SegmentClosed) -> None:
+    def segment_closed(self, notice: SegmentClosed, source: Source | None = None) -> None:
         """Raises SegmentDamaged as `segment_opened` does."""
         with transaction(self._conn):
+            self._remember(source)
             index.closed(self._conn, notice)
 
-    def outage(self, notice: Outage) -> None:
+    def outage(self, notice: Outage, source: Source | None = None) -> None:
         """Footage of a camera stopped, or came back."""
         told = OutageTold(
             camera=notice.camera,
@@ -123,11 +147,12 @@ class Keeper:
             detail=notice.detail,
         )
         with transaction(self._conn):
+            self._remember(source)
             self._note(told)
             self._tell(events.GAP, data, notice.camera)
         self._wake()
 
-    def finding(self, notice: Finding, still: bytes, session: str) -> None:
+    def finding(self, notice: Finding, still: bytes, session: str, source: Source | None = None) -> None:
         """What vision saw. Raises WireError when it is not what the contract knows; nothing is stored then."""
         event_type = wire_type(notice.type)
         data = decode_data(event_type, notice.data)
@@ -135,9 +160,10 @@ class Keeper:
             raise WireError(what="still", bytes=len(still))
         if isinstance(data, IncidentData):
             _check_incident(data)
-            self._incident(notice, event_type, data, still=still, session=session)
+            self._incident(notice, event_type, data, still=still, session=session, source=source)
             return
         with transaction(self._conn):
+            self._remember(source)
             self._tell(event_type, data, notice.camera)
         self._wake()
 
@@ -152,13 +178,23 @@ class Keeper:
         with transaction(self._conn):
             evidence.beat(self._conn, self._facts.boot, self._clock.wall_ns())
 
-    def _incident(self, notice: Finding, event_type: str, data: IncidentData, *, still: bytes, session: str) -> None:
+    def _incident(
+        self,
+        notice: Finding,
+        event_type: str,
+        data: IncidentData,
+        *,
+        still: bytes,
+        session: str,
+        source: Source | None,
+    ) -> None:
         """Hold, still and message in one transaction: whoever hears of an incident can see its footage."""
         if still:
             incidents.write_still(self._facts.data_dir, data.incident_id, still)
         begin_ns = parse_rfc3339(data.begin) if data.begin else self._clock.wall_ns()
         span = WallSpan(notice.hold_start_wall_ns, notice.hold_end_wall_ns)
         with transaction(self._conn):
+            self._remember(source)
             if not span.is_empty:
                 self._note(incident_hold(data.incident_id, notice.camera, span, self._clock.wall_ns()))
             incidents.note(
@@ -191,6 +227,14 @@ class Keeper:
                 has_still=False,
             )
             self._tell(events.INCIDENT_CLOSED, closed, orphan.camera)
+
+    def _remember(self, source: Source | None) -> None:
+        if source is not None:
+            hello = source.hello
+            self._conn.execute(
+                "INSERT OR REPLACE INTO told (process, camera, session, number) VALUES (?, ?, ?, ?)",
+                (hello.process, hello.camera, hello.session, source.number),
+            )
 
     def _note(self, *records: Record) -> None:
         evidence.note(self._conn, self._ledger, *records)

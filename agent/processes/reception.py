@@ -14,7 +14,7 @@ from agent.clock import Clock
 from agent.commands.work import Snapshot
 from agent.errors import CommandFailed, DiskError, StoreError
 from agent.identity import new_uuid7
-from agent.link_server import Peer
+from agent.link_peer import Peer, Receipt
 from agent.mailbox import Mailbox
 from agent.notices import (
     CameraStatus,
@@ -29,7 +29,7 @@ from agent.notices import (
     SnapshotWanted,
     VisionStatus,
 )
-from agent.processes.keeper import BadNotice, Keeper
+from agent.processes.keeper import BadNotice, Keeper, Source
 
 # Vision answers from its newest picture at once, or says after 10 s that there is none (agent.processes.snapshot).
 _SNAPSHOT_LIMIT_S: Final = 12.0
@@ -44,11 +44,13 @@ _log = log.get("reception")
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A notice for the keeper, with who sent it. `notice` None: the process connected."""
+    """A notice for the keeper, with who sent it. `notice` None: the process connected. The `receipt` is confirmed when
+    the notice is stored, or refused for good; until then its sender keeps it."""
 
     hello: Hello
     notice: Notice | None
     payload: bytes = b""
+    receipt: Receipt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class Reception:
             return
         if isinstance(notice, CameraStatus | VisionStatus | SnapshotTaken):
             self._hear(hello, notice, payload)
-        elif not self._inbox.put(Arrived(hello, notice, payload), len(payload)):
+        elif not self._inbox.put(Arrived(hello, notice, payload, peer.defer()), len(payload)):
             # A store that stands still this long; the folder and the ledger are reconciled at the next start.
             _log.error("keeper does not keep up", waiting=self._inbox.depth)
 
@@ -136,7 +138,9 @@ class Reception:
                 self._todo.extend(self._inbox.take_all(_ROUND_S))
             if self._todo:
                 self._keep_or_retry(keeper, self._todo[0])
-                self._todo.popleft()
+                arrived = self._todo.popleft()
+                if arrived.receipt is not None:
+                    arrived.receipt.confirm()
             tick()
             if time.monotonic() - beaten_s > _BEAT_INTERVAL_S:
                 beaten_s = time.monotonic()
@@ -155,23 +159,26 @@ class Reception:
 
     def _keep(self, keeper: Keeper, arrived: Arrived) -> None:
         hello, notice = arrived.hello, arrived.notice
+        source = Source(hello, arrived.receipt.number) if arrived.receipt is not None else None
         try:
             if notice is None:
                 keeper.greet(hello)
+            elif source is not None and keeper.is_stored(source):
+                _log.info("notice came again", process=hello.process, camera=hello.camera, number=source.number)
             elif isinstance(notice, Goodbye):
-                keeper.part(hello)
+                keeper.part(hello, source)
             elif not self._may_say(hello, notice):
                 _log.warning(
                     "notice not credible", process=hello.process, camera=hello.camera, notice=type(notice).__name__
                 )
             elif isinstance(notice, SegmentOpened):
-                keeper.segment_opened(notice)
+                keeper.segment_opened(notice, source)
             elif isinstance(notice, SegmentClosed):
-                keeper.segment_closed(notice)
+                keeper.segment_closed(notice, source)
             elif isinstance(notice, Outage):
-                keeper.outage(notice)
+                keeper.outage(notice, source)
             elif isinstance(notice, Finding):
-                keeper.finding(notice, arrived.payload, hello.session)
+                keeper.finding(notice, arrived.payload, hello.session, source)
         except BadNotice as exc:
             _log.error("notice refused", process=hello.process, camera=hello.camera, problem=str(exc))
 

@@ -19,7 +19,7 @@ from agent.link_server import LinkServer
 from agent.mailbox import Mailbox
 from agent.messaging.lanes import Origin
 from agent.notices import CameraStatus, Finding, Hello, Notice, Outage, SegmentClosed, StreamCondition
-from agent.processes.keeper import Keeper, KeeperFacts
+from agent.processes.keeper import Keeper, KeeperFacts, Source
 from agent.processes.reception import Arrived, Reception
 from agent.recording import holds, incidents
 from agent.units import NS_PER_S, format_rfc3339
@@ -265,3 +265,19 @@ def test_a_camera_shows_only_its_own_state(desk: Desk, tmp_path: Path) -> None:
     pretender.close()
     wait_until(lambda: reception.camera("c01").lost_wall_ns > 0, "its end is not noticed")
     server.close()
+
+
+def test_a_notice_that_was_stored_is_known_when_it_comes_again(desk: Desk) -> None:
+    desk.keeper.finding(finding(), b"", "one", Source(VISION, 5))
+    assert desk.keeper.is_stored(Source(VISION, 5))
+    assert not desk.keeper.is_stored(Source(VISION, 6))
+    assert not desk.keeper.is_stored(Source(Hello("vision", 9, "another"), 1))
+
+
+def test_a_notice_whose_transaction_failed_is_not_taken_for_stored(desk: Desk) -> None:
+    desk.ring.conn.execute(
+        "CREATE TEMP TRIGGER full BEFORE INSERT ON outbox_event BEGIN SELECT raise(ABORT, 'full'); END"
+    )
+    with pytest.raises(StoreError):
+        desk.keeper.finding(finding(), b"", "one", Source(VISION, 5))
+    assert not desk.keeper.is_stored(Source(VISION, 5))
