@@ -30,8 +30,8 @@ def without(code: str, *argv: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("words", [(), *((word,) for word in ("watch", "fleet", "pull", "snapshot", "gaps"))])
-def test_every_command_of_the_centre_explains_itself(words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("words", [(), ("pull",)])
+def test_the_centres_commands_explain_themselves(words: tuple[str, ...]) -> None:
     done = without(_MAIN, "centre", *words, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert "Usage" in done.stdout
