@@ -34,4 +34,3 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(exit_code(exc)) from exc
 
     return guarded
-
