@@ -65,10 +65,10 @@ class Timeline:
     def stamp(self, pts: int | None, dts: int | None) -> Stamp:
         """Raises RunBroken when the time leapt. A missing DTS follows the last one, a missing PTS is the DTS."""
         if self._origin is None:
-            first = dts if dts is not None else pts or 0
-            self._origin = first if pts is None else pts
-            self._last_dts = first - 1
-        if dts is None:
+            dts = dts if dts is not None else pts or 0
+            self._origin = dts if pts is None else pts
+            self._last_dts = dts - 1
+        elif dts is None:
             dts = self._last_dts + self._frame_duration
         leap = dts - self._last_dts
         if leap > self._max_leap or leap < -self._max_slip:

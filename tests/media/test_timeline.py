@@ -1,0 +1,101 @@
+"""A camera's stamps become the media time of one run."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.media.timeline import MAX_LEAP_S, Anchor, ClockStepped, RunBroken, Timeline, check_clock
+from agent.units import NS_PER_MS, NS_PER_S
+
+TICKS = Fraction(1, 90_000)
+FRAME = 3600
+
+
+def a_timeline() -> Timeline:
+    return Timeline("c01", TICKS, FRAME)
+
+
+def test_ticks_count_from_the_first_pts() -> None:
+    timeline = a_timeline()
+    stamps = [timeline.stamp(pts, pts) for pts in range(1_000_000, 1_000_000 + 4 * FRAME, FRAME)]
+    assert [stamp.pts for stamp in stamps] == [0, FRAME, 2 * FRAME, 3 * FRAME]
+    assert [stamp.media_ns for stamp in stamps] == [0, 40 * NS_PER_MS, 80 * NS_PER_MS, 120 * NS_PER_MS]
+
+
+def test_b_frames_keep_their_order_of_decoding_and_of_showing() -> None:
+    timeline = a_timeline()
+    stamps = [timeline.stamp(pts, dts) for pts, dts in ((7200, 0), (18000, 3600), (10800, 7200), (14400, 10800))]
+    assert [stamp.pts for stamp in stamps] == [0, 10800, 3600, 7200]
+    assert [stamp.dts for stamp in stamps] == [-7200, -3600, 0, 3600]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([(None, None), (None, None)], [0, FRAME]),
+        ([(0, 0), (None, None), (None, None)], [0, FRAME, 2 * FRAME]),
+        ([(500, None), (None, 500 + FRAME)], [0, FRAME]),
+        ([(0, 0), (None, FRAME)], [0, FRAME]),
+    ],
+)
+def test_a_missing_stamp_follows_the_last_one(given: list[tuple[int | None, int | None]], expected: list[int]) -> None:
+    timeline = a_timeline()
+    assert [timeline.stamp(pts, dts).pts for pts, dts in given] == expected
+
+
+def test_a_stamp_that_repeats_is_set_right_after_the_last_one() -> None:
+    timeline = a_timeline()
+    assert [timeline.stamp(at, at).dts for at in (0, FRAME, FRAME, 2 * FRAME)] == [0, FRAME, FRAME + 1, 2 * FRAME]
+
+
+@pytest.mark.parametrize("leap_s", [MAX_LEAP_S + 1, -1, -95_443])
+def test_a_leap_ends_the_run(leap_s: int) -> None:
+    timeline = a_timeline()
+    timeline.stamp(10**9, 10**9)
+    at = 10**9 + leap_s * 90_000
+    with pytest.raises(RunBroken):
+        timeline.stamp(at, at)
+
+
+def test_a_pause_of_some_seconds_is_no_leap() -> None:
+    timeline = a_timeline()
+    timeline.stamp(0, 0)
+    assert timeline.stamp(8 * 90_000, 8 * 90_000).media_ns == 8 * NS_PER_S
+
+
+MAYBE = st.none() | st.integers(-(2**33), 2**33)
+
+
+@given(st.lists(st.tuples(MAYBE, MAYBE), max_size=40), st.sampled_from([TICKS, Fraction(1, 12_800), Fraction(1, 25)]))
+def test_whatever_comes_decode_time_rises_and_nothing_is_shown_before(
+    stamps: list[tuple[int | None, int | None]], time_base: Fraction
+) -> None:
+    timeline = Timeline("c01", time_base, 1)
+    last: int | None = None
+    for pts, dts in stamps:
+        try:
+            stamp = timeline.stamp(pts, dts)
+        except RunBroken:
+            return
+        assert last is None or stamp.dts > last
+        assert stamp.pts >= stamp.dts
+        assert stamp.media_ns == stamp.pts * time_base * NS_PER_S // 1
+        last = stamp.dts
+
+
+@pytest.mark.parametrize(
+    ("step_ms", "is_step"), [(0, False), (499, False), (-499, False), (501, True), (-3_600_000, True)]
+)
+def test_a_step_of_the_wall_clock_against_the_monotonic_one_ends_the_run(step_ms: int, is_step: bool) -> None:
+    anchor = Anchor(wall_ns=10**18, mono_ns=5)
+    now = Anchor(10**18 + 60 * NS_PER_S + step_ms * NS_PER_MS, 5 + 60 * NS_PER_S)
+    if not is_step:
+        check_clock("c01", now=now, anchor=anchor)
+        return
+    with pytest.raises(ClockStepped) as caught:
+        check_clock("c01", now=now, anchor=anchor)
+    assert caught.value.reason == "clock_step"
