@@ -19,6 +19,9 @@ BUDDHIST_OFFSET_YEARS = 543
 # Footage cannot be older than digital cameras nor lie centuries ahead: years past this are taken as Buddhist.
 _BUDDHIST_FROM_YEAR = 2400
 
+# 64 bits of nanoseconds since 1970, which the store and the files count in, end in April 2262.
+_LAST_YEAR = 2261
+
 _RFC3339 = re.compile(
     r"(?P<y>\d{4})-(?P<mo>\d\d)-(?P<d>\d\d)[Tt ](?P<h>\d\d):(?P<mi>\d\d):(?P<s>\d\d)"
     r"(?:\.(?P<f>\d{1,9}))?(?P<z>[Zz]|[+-]\d\d:\d\d)?"
@@ -103,6 +106,8 @@ def parse_rfc3339(text: str, *, name: str = "time") -> int:
     if year >= _BUDDHIST_FROM_YEAR:
         right = text.strip().replace(match["y"], f"{year - BUDDHIST_OFFSET_YEARS:04d}", 1)
         raise TimeError(name=name, text=text, remedy=f"{year} is a Buddhist year; write {right}")
+    if not 1970 <= year <= _LAST_YEAR:
+        raise TimeError(name=name, text=text, remedy="no footage is from that year; check it")
     if match["z"] is None:
         raise TimeError(name=name, text=text, remedy=f"add the offset from UTC, for example {text.strip()}+07:00")
     iso_zone = "+00:00" if match["z"] in "Zz" else match["z"]
@@ -116,7 +121,7 @@ def parse_rfc3339(text: str, *, name: str = "time") -> int:
 
 
 def parse_span(start: str, end: str) -> WallSpan:
-    """The span between two RFC 3339 instants. Raises TimeError when either is malformed or the end is not after the start."""
+    """The span between two RFC 3339 instants. Raises TimeError when either is malformed or the end is not after it."""
     span = WallSpan(parse_rfc3339(start, name="from"), parse_rfc3339(end, name="to"))
     if span.is_empty:
         raise TimeError(name="to", text=end, remedy=f"it must be later than --from ({start}); are they swapped?")

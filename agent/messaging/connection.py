@@ -1,8 +1,7 @@
 """One connection to a broker, from CONNECT to its end. Everything here runs on the one thread that made it.
 
 paho is driven from outside (no loop thread of its own), because its loop thread dies of an exception in a callback
-while is_connected() stays true. Each connection is a fresh paho client: what paho would queue and re-send by itself is
-the outbox's business.
+while is_connected() stays true. Each connection is a fresh paho client: queueing and re-sending is the outbox's business.
 """
 
 from __future__ import annotations
@@ -156,7 +155,7 @@ class Connection:
             self._heard_ns = time.monotonic_ns()
             self._client.loop_read()
         self._client.loop_misc()
-        self._raise_ifended()
+        self._raise_if_ended()
 
     def close(self) -> None:
         """Say DISCONNECT, so that no will is sent, and let it leave. Safe after any failure."""
@@ -198,7 +197,7 @@ class Connection:
     def _socket(self) -> socket.socket:
         sock = self._client.socket()
         if sock is None:
-            self._raise_ifended()
+            self._raise_if_ended()
             raise BrokerUnreachable(reason="connection_lost", url=self._options.url)
         assert isinstance(sock, socket.socket)  # no websockets here, so paho's is the system's
         return sock
@@ -210,7 +209,7 @@ class Connection:
         size = 5 + 2 + len(publication.topic.encode()) + 2 + 6 + len(publication.payload)
         return "packet_too_large" if self._max_packet_bytes is not None and size > self._max_packet_bytes else ""
 
-    def _raise_ifended(self) -> None:
+    def _raise_if_ended(self) -> None:
         silence_ns = time.monotonic_ns() - self._heard_ns
         if self._end is not None:
             raise ended(self._end, self._options.url)
@@ -296,5 +295,5 @@ class Connection:
 
 
 def _drain(wake: object) -> None:
-    assert isinstance(wake, socket.socket)  # the only other thing that is registered
-    wake.recv(4096)
+    if isinstance(wake, socket.socket):
+        wake.recv(4096)

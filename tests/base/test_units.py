@@ -47,6 +47,8 @@ def test_an_instant_with_an_offset_is_read_to_the_nanosecond(text: str, wall_ns:
         ("2569-11-22T14:03:00+07:00", "write 2026-11-22T14:03:00+07:00"),
         ("2026-02-30T14:03:00Z", "no such day"),
         ("yesterday", "RFC 3339"),
+        ("1969-12-31T23:59:59Z", "no footage is from that year"),
+        ("2262-01-01T00:00:00Z", "no footage is from that year"),
         ("2026-11-22T25:00:00Z", "no such day or time"),
     ],
 )
