@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import av
 
 from agent.errors import CameraEnded, CameraError, CameraRefused, CameraStalled, CameraUnreachable, StreamUnsupported
+from agent.media.pace import paced, sipped
 from agent.media.packet import Codec, StreamFormat
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ OPEN_LIMIT_S: Final = 5.0
 STALL_LIMIT_S: Final = 5.0
 # FFmpeg reads ahead to guess rate and size; the parameters stand in the SDP or the first IDR, so little is enough. What
 # it read is kept and comes first (with `nobuffer` it would be thrown away, the first IDR with it).
-_PROBE: Final = {"analyzeduration": "1000000"}
+#
+# Sound is not asked for: it would cost its packets, and with two streams FFmpeg moves the time stamps to the first RTCP
+# report (libavformat/rtpdec.c, finalize_packet).
+_RTSP: Final = {"rtsp_transport": "tcp", "allowed_media_types": "video", "analyzeduration": "1000000"}
 _DEFAULT_RATE: Final = Fraction(25)
 
 
@@ -83,18 +87,25 @@ class Source:
 
     def packets(self, stop: threading.Event) -> Iterator[Packet[VideoStream]]:
         """Access units in the order of the stream until `stop`. Raises a CameraError when the stream ends by itself."""
+        stream = self.shape.template
         reads = (
-            _paced(self._container, self.shape.template, stop)
+            paced(self._container, stream, stop, loops=self.address.loops)
             if self.address.is_file
-            else self._container.demux(self.shape.template)
+            else sipped(self._container.demux(stream), stop)
         )
         try:
+            asked_s = time.monotonic()
             for packet in reads:
                 if stop.is_set():
                     return
+                waited_s = time.monotonic() - asked_s
                 # FFmpeg marks the end of the stream with an empty packet.
                 if packet.size:
                     yield packet
+                if waited_s > STALL_LIMIT_S and not self.address.is_file:
+                    # Its parser gives out one more packet when a read takes too long, and would wait as long again.
+                    raise _stalled(self.address)
+                asked_s = time.monotonic()
         except (av.FFmpegError, OSError) as exc:
             raise _reading_failed(self.address, exc) from exc
         if not stop.is_set():
@@ -149,7 +160,7 @@ def _open(address: SourceAddress) -> InputContainer:
     if address.url.startswith(("rtsp://", "rtsps://")):
         return av.open(
             _with_credentials(address),
-            options={"rtsp_transport": "tcp", **_PROBE},
+            options=_RTSP,
             timeout=(OPEN_LIMIT_S, STALL_LIMIT_S),
         )
     raise ValueError("write rtsp://…, v4l2:/dev/video0 or file:street.mp4")
@@ -173,42 +184,6 @@ def _codec_of(address: SourceAddress, stream: VideoStream) -> Codec:
         raise StreamUnsupported(camera=address.camera, source=address.shown, codec=name, remedy=remedy) from exc
 
 
-def _paced(container: InputContainer, stream: VideoStream, stop: threading.Event) -> Iterator[Packet[VideoStream]]:
-    """A file as a camera: each packet when its time has come, from the beginning again where the address loops.
-
-    Time stamps go on over the loop, so that it is one run.
-    """
-    base = stream.time_base or Fraction(1, 90_000)
-    rate = stream.average_rate or _DEFAULT_RATE
-    frame_ticks = max(round(1 / (rate * base)), 1)
-    started_s = time.monotonic()
-    first: int | None = None
-    shift = last = 0
-    while True:
-        for packet in container.demux(stream):
-            if packet.dts is None or packet.pts is None:
-                continue
-            first = packet.dts if first is None else first
-            packet.dts += shift
-            packet.pts += shift
-            last = packet.dts
-            due_s = started_s + float((packet.dts - first) * base)
-            if stop.wait(max(due_s - time.monotonic(), 0.0)):
-                return
-            yield packet
-        if first is None or not _rewind(container, stream):
-            return
-        shift = last + frame_ticks - first
-
-
-def _rewind(container: InputContainer, stream: VideoStream) -> bool:
-    try:
-        container.seek(stream.start_time or 0, stream=stream, backward=True)
-    except av.FFmpegError:
-        return False
-    return True
-
-
 def _opening_failed(address: SourceAddress, exc: Exception) -> CameraError:
     facts = {"camera": address.camera, "source": address.shown}
     if isinstance(exc, av.HTTPUnauthorizedError | av.HTTPForbiddenError):
@@ -228,11 +203,16 @@ def _opening_failed(address: SourceAddress, exc: Exception) -> CameraError:
     return CameraUnreachable(remedy="check its power, cable and address", problem=problem, **facts)
 
 
+def _stalled(address: SourceAddress) -> CameraStalled:
+    remedy = "it sent nothing for a while; restart the camera if this repeats"
+    return CameraStalled(camera=address.camera, source=address.shown, remedy=remedy)
+
+
 def _reading_failed(address: SourceAddress, exc: Exception) -> CameraError:
     facts = {"camera": address.camera, "source": address.shown}
     # PyAV ends a read that took too long with FFmpeg's "exit requested".
     if isinstance(exc, av.ExitError | TimeoutError):
-        return CameraStalled(remedy="it sent nothing for a while; restart the camera if this repeats", **facts)
+        return _stalled(address)
     return CameraUnreachable(problem=getattr(exc, "strerror", None) or str(exc), **facts)
 
 

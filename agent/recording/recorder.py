@@ -31,8 +31,8 @@ from agent.units import NS_PER_MS, NS_PER_S
 # Architecture, settings: 20 s of 50 fps, or 64 MiB.
 _MAX_PACKETS: Final = 1_000
 _MAX_BYTES: Final = 64 * 1024 * 1024
-# The recorder wakes ten times a second, not with every packet: a wake-up costs as much as muxing one.
-_LINGER_S: Final = 0.1
+# The recorder wakes four times a second, not with every packet: a wake-up costs as much as muxing four (media.pace).
+_LINGER_S: Final = 0.25
 _IDLE_S: Final = 0.4
 # Cameras are set to a GOP of 1 s to 4 s; from 10 s on the wait for an IDR is a fact of its own.
 _NO_IDR_NS: Final = 10 * NS_PER_S
