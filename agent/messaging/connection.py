@@ -1,7 +1,7 @@
 """One connection to a broker, from CONNECT to its end. Everything here runs on the one thread that made it.
 
 paho is driven from outside (no loop thread of its own), because its loop thread dies of an exception in a callback
-while is_connected() stays true. Each connection is a fresh paho client: queueing and re-sending is the outbox's business.
+while is_connected() stays true. Each connection is a fresh paho client; queueing and re-sending are the outbox's.
 """
 
 from __future__ import annotations
