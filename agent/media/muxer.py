@@ -135,12 +135,18 @@ class SegmentWriter:
             os.close(folder)
 
     def abandon(self, keep_bytes: int) -> None:
-        """End a segment whose disk failed: cut the file to its last whole fragment, as far as the disk still allows."""
+        """End a segment whose disk failed: cut the file to its last whole fragment, as far as the disk still allows.
+
+        With nothing to keep the file is removed.
+        """
         self._file.failure = self._file.failure or OSError("abandoned")
         try:
             self._container.close()
-            self._file.truncate(keep_bytes)
-            self._file.sync()
+            if keep_bytes:
+                self._file.truncate(keep_bytes)
+                self._file.sync()
+            else:
+                self.path.unlink(missing_ok=True)
         except (OSError, av.FFmpegError):
             # The disk that failed fails again; recovery cuts the file when it is back.
             return

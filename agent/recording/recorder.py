@@ -9,24 +9,24 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Protocol
 
 import av
 
 from agent import log
 from agent.clock import Clock
-from agent.errors import DiskError, RingMissing, SegmentDamaged
+from agent.errors import DiskError, RingMissing
 from agent.mailbox import Mailbox
 from agent.media.capture import CapturedPacket, Session
-from agent.media.muxer import SegmentSettings, SegmentWriter
 from agent.media.source import Shape
 from agent.notices import SegmentClosed, SegmentOpened
-from agent.recording.boot import BootNumber, next_run, require_ring
+from agent.recording.boot import next_run, require_ring
 from agent.recording.folder import disk_error
+from agent.recording.open_segment import OpenSegment, Place, RecorderSettings
 from agent.recording.outages import OutageBook
-from agent.recording.segment import SegmentComment, SegmentName, scan
-from agent.units import NS_PER_MS, NS_PER_S
+from agent.units import NS_PER_S
+
+__all__ = ["Listener", "Recorder", "RecorderCounts", "RecorderSettings"]
 
 # Architecture, settings: 20 s of 50 fps, or 64 MiB.
 _MAX_PACKETS: Final = 1_000
@@ -41,18 +41,6 @@ _DISK_RETRY_NS: Final = NS_PER_S
 _SAMPLES: Final = 512
 
 _log = log.get("recorder")
-
-
-@dataclass(frozen=True, slots=True)
-class RecorderSettings:
-    """What one camera's recorder needs to know. Bytes and seconds as named."""
-
-    camera: str
-    data_dir: Path
-    ring_id: str
-    boot: BootNumber
-    segment_s: float
-    durability_s: float
 
 
 class Listener(Protocol):
@@ -110,7 +98,7 @@ class Recorder:
         self._waiting: deque[_Item] = deque()
         self._next_run = next_run(settings.data_dir, settings.camera, settings.boot.boot)
         self._is_skipping = False
-        self._segment: _Segment | None = None
+        self._segment: OpenSegment | None = None
         self._session: _Begin | None = None
         self._shape: Shape | None = None
         self._headless_since_ns: int | None = None
@@ -206,10 +194,12 @@ class Recorder:
         assert segment is not None
         try:
             if segment.write(captured):
+                self._tell(segment)
                 self._note_write(segment.writer.write_s)
         except OSError as exc:
-            self._lost += 1
-            self._abandon(exc)
+            # The writer has counted this packet too.
+            self._recorded += 1
+            self._abandon(segment, exc)
             return
         except av.FFmpegError as exc:
             # A packet that the muxer refuses costs itself, not the segment.
@@ -244,7 +234,9 @@ class Recorder:
             return False
         try:
             require_ring(self._settings.data_dir, self._settings.ring_id)
-            self._segment = _Segment(self._settings, _Place(begun, shape, self._n), captured, self._clock)
+            self._segment = OpenSegment(
+                self._settings, Place(begun.session.anchor, begun.run, shape, self._n), captured, self._clock
+            )
         except OSError as exc:
             self._fail_disk(disk_error(exc))
             return False
@@ -256,33 +248,46 @@ class Recorder:
             return False
         self._n += 1
         self._headless_since_ns = None
-        self._outages.end(self._segment.start_wall_ns)
-        self._listener.opened(self._segment.opened())
         return True
+
+    def _tell(self, segment: OpenSegment) -> None:
+        """Footage is told of once some of it is on disk: a full disk takes a new file, and then nothing into it."""
+        if not segment.is_told:
+            segment.is_told = True
+            self._outages.end(segment.start_wall_ns)
+            self._listener.opened(segment.opened())
 
     def _close_segment(self) -> None:
         segment, self._segment = self._segment, None
         if segment is None:
             return
+        if segment.writer.frames == 0:
+            segment.abandon()
+            return
         try:
             closed = segment.close()
         except OSError as exc:
-            self._segment = segment
-            self._abandon(exc)
+            self._abandon(segment, exc)
             return
-        self._outages.recorded_until(closed.end_wall_ns)
-        self._listener.closed(closed)
+        self._tell_closed(segment, closed)
 
-    def _abandon(self, exc: OSError) -> None:
-        """The disk failed under an open segment: keep its whole fragments, and begin the gap at their end."""
-        segment, self._segment = self._segment, None
-        assert segment is not None
+    def _abandon(self, segment: OpenSegment, exc: OSError) -> None:
+        """The disk failed under this segment: keep its whole fragments, and begin the gap at their end."""
+        self._segment = None
+        written = segment.writer.frames
         closed = segment.abandon()
+        kept = 0 if closed is None else closed.frames
+        self._recorded -= written - kept
+        self._lost += written - kept
         if closed is not None:
-            self._outages.recorded_until(closed.end_wall_ns)
-            self._listener.closed(closed)
+            self._tell_closed(segment, closed)
         self._n += 1
         self._fail_disk(disk_error(exc))
+
+    def _tell_closed(self, segment: OpenSegment, closed: SegmentClosed) -> None:
+        self._tell(segment)
+        self._outages.recorded_until(closed.end_wall_ns)
+        self._listener.closed(closed)
 
     def _fail_disk(self, failure: DiskError | RingMissing) -> None:
         if not self._outages.is_open_for_disk:
@@ -302,98 +307,3 @@ class Recorder:
         self._write_ms.append(write_s * 1000)
         if len(self._write_ms) > _SAMPLES:
             del self._write_ms[: -_SAMPLES // 2]
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a segment stands: its run, the run's parameters by then, and its number there."""
-
-    begun: _Begin
-    shape: Shape
-    n: int
-
-
-class _Segment:
-    """The open segment and what its notices say."""
-
-    def __init__(self, settings: RecorderSettings, place: _Place, first: CapturedPacket, clock: Clock) -> None:
-        session, shape = place.begun.session, place.shape.format
-        self.refused = 0
-        self.start_media_ns = first.media_ns
-        self._anchor_wall_ns = session.anchor.wall_ns
-        self.start_wall_ns = self._anchor_wall_ns + first.media_ns
-        self._last_media_ns = first.media_ns
-        self._last_duration = 0
-        self._tick_ns = shape.time_base * NS_PER_S
-        self._frame_ns = int(shape.frame_duration * self._tick_ns)
-        self._name = SegmentName(
-            settings.camera, settings.boot.boot, place.begun.run, place.n, self.start_wall_ns // NS_PER_MS
-        )
-        status = clock.status()
-        comment = SegmentComment(
-            camera=settings.camera,
-            boot=settings.boot.boot,
-            boot_id=settings.boot.boot_id,
-            run=place.begun.run,
-            n=place.n,
-            start_wall_ns=self.start_wall_ns,
-            start_mono_ns=session.anchor.mono_ns + first.media_ns,
-            clock_quality=status.quality.value,
-            clock_error_s=status.error_s,
-        )
-        self.writer = SegmentWriter(
-            SegmentSettings(
-                path=settings.data_dir / self._name.path(),
-                codec=shape.codec,
-                epoch_ticks=round(self._anchor_wall_ns / self._tick_ns),
-                time_base=shape.time_base,
-                durability_s=settings.durability_s,
-                comment=comment.encode(),
-            ),
-            place.shape.template,
-        )
-
-    def write(self, captured: CapturedPacket) -> bool:
-        packet = captured.packet
-        # Asked before the muxer, which counts in ticks of its own.
-        duration = packet.duration
-        completed = self.writer.write(packet, captured.pts, captured.dts)
-        if captured.media_ns >= self._last_media_ns:
-            self._last_media_ns, self._last_duration = captured.media_ns, duration or 0
-        return completed
-
-    @property
-    def _end_media_ns(self) -> int:
-        return self._last_media_ns + (int(self._last_duration * self._tick_ns) or self._frame_ns)
-
-    def opened(self) -> SegmentOpened:
-        name = self._name
-        return SegmentOpened(name.camera, str(name.path()), name.boot, name.run, name.n, self.start_wall_ns)
-
-    def close(self) -> SegmentClosed:
-        self.writer.close()
-        return self._closed(self._anchor_wall_ns + self._end_media_ns, self.writer.frames, self.writer.size_bytes)
-
-    def abandon(self) -> SegmentClosed | None:
-        """What is whole of it; None when nothing is."""
-        try:
-            found = scan(self.writer.read_at, self.writer.size_bytes)
-            kept_bytes, span, frames = found.intact_bytes, found.span, found.frames
-        except (SegmentDamaged, OSError):
-            kept_bytes, span, frames = 0, None, 0
-        self.writer.abandon(kept_bytes)
-        return None if span is None else self._closed(span.end_ns, frames, kept_bytes)
-
-    def _closed(self, end_wall_ns: int, frames: int, size_bytes: int) -> SegmentClosed:
-        name = self._name
-        return SegmentClosed(
-            camera=name.camera,
-            path=str(name.path()),
-            boot=name.boot,
-            run=name.run,
-            n=name.n,
-            start_wall_ns=self.start_wall_ns,
-            end_wall_ns=end_wall_ns,
-            frames=frames,
-            bytes=size_bytes,
-        )

@@ -1,0 +1,126 @@
+"""The segment that grows: where it stands in its run, and what the notices of it say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.clock import Clock
+from agent.errors import SegmentDamaged
+from agent.media.capture import CapturedPacket
+from agent.media.muxer import SegmentSettings, SegmentWriter
+from agent.media.source import Shape
+from agent.media.timeline import Anchor
+from agent.notices import SegmentClosed, SegmentOpened
+from agent.recording.boot import BootNumber
+from agent.recording.segment import SegmentComment, SegmentName, scan
+from agent.units import NS_PER_MS, NS_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderSettings:
+    """What one camera's recorder needs to know. Bytes and seconds as named."""
+
+    camera: str
+    data_dir: Path
+    ring_id: str
+    boot: BootNumber
+    segment_s: float
+    durability_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a segment stands: its run, the run's parameters by then, and its number there."""
+
+    anchor: Anchor
+    run: int
+    shape: Shape
+    n: int
+
+
+class OpenSegment:
+    """Owned by the recorder's thread. Raises OSError as the disk gave it, FFmpegError as the muxer."""
+
+    def __init__(self, settings: RecorderSettings, place: Place, first: CapturedPacket, clock: Clock) -> None:
+        shape = place.shape.format
+        self.refused = 0
+        self.is_told = False
+        self.start_media_ns = first.media_ns
+        self._anchor_wall_ns = place.anchor.wall_ns
+        self.start_wall_ns = self._anchor_wall_ns + first.media_ns
+        self._last_media_ns = first.media_ns
+        self._last_duration = 0
+        self._tick_ns = shape.time_base * NS_PER_S
+        self._frame_ns = int(shape.frame_duration * self._tick_ns)
+        self._name = SegmentName(
+            settings.camera, settings.boot.boot, place.run, place.n, self.start_wall_ns // NS_PER_MS
+        )
+        status = clock.status()
+        comment = SegmentComment(
+            camera=settings.camera,
+            boot=settings.boot.boot,
+            boot_id=settings.boot.boot_id,
+            run=place.run,
+            n=place.n,
+            start_wall_ns=self.start_wall_ns,
+            start_mono_ns=place.anchor.mono_ns + first.media_ns,
+            clock_quality=status.quality.value,
+            clock_error_s=status.error_s,
+        )
+        self.writer = SegmentWriter(
+            SegmentSettings(
+                path=settings.data_dir / self._name.path(),
+                codec=shape.codec,
+                epoch_ticks=round(self._anchor_wall_ns / self._tick_ns),
+                time_base=shape.time_base,
+                durability_s=settings.durability_s,
+                comment=comment.encode(),
+            ),
+            place.shape.template,
+        )
+
+    def write(self, captured: CapturedPacket) -> bool:
+        packet = captured.packet
+        # Asked before the muxer, which counts in ticks of its own.
+        duration = packet.duration
+        completed = self.writer.write(packet, captured.pts, captured.dts)
+        if captured.media_ns >= self._last_media_ns:
+            self._last_media_ns, self._last_duration = captured.media_ns, duration or 0
+        return completed
+
+    @property
+    def _end_media_ns(self) -> int:
+        return self._last_media_ns + (int(self._last_duration * self._tick_ns) or self._frame_ns)
+
+    def opened(self) -> SegmentOpened:
+        name = self._name
+        return SegmentOpened(name.camera, str(name.path()), name.boot, name.run, name.n, self.start_wall_ns)
+
+    def close(self) -> SegmentClosed:
+        self.writer.close()
+        return self._closed(self._anchor_wall_ns + self._end_media_ns, self.writer.frames, self.writer.size_bytes)
+
+    def abandon(self) -> SegmentClosed | None:
+        """What is whole of it; None when nothing is, and then there is no file either."""
+        try:
+            found = scan(self.writer.read_at, self.writer.size_bytes)
+            kept_bytes, span, frames = found.intact_bytes, found.span, found.frames
+        except (SegmentDamaged, OSError):
+            kept_bytes, span, frames = 0, None, 0
+        self.writer.abandon(kept_bytes if span is not None else 0)
+        return None if span is None else self._closed(span.end_ns, frames, kept_bytes)
+
+    def _closed(self, end_wall_ns: int, frames: int, size_bytes: int) -> SegmentClosed:
+        name = self._name
+        return SegmentClosed(
+            camera=name.camera,
+            path=str(name.path()),
+            boot=name.boot,
+            run=name.run,
+            n=name.n,
+            start_wall_ns=self.start_wall_ns,
+            end_wall_ns=end_wall_ns,
+            frames=frames,
+            bytes=size_bytes,
+        )
