@@ -20,6 +20,7 @@ from agent.mailbox import Mailbox
 from agent.media.capture import CapturedPacket, Session
 from agent.media.source import Shape
 from agent.notices import SegmentClosed, SegmentOpened
+from agent.recording.arrivals import Arrival, Begin, Change, End, Skipped
 from agent.recording.boot import next_run, require_ring
 from agent.recording.folder import disk_error
 from agent.recording.open_segment import OpenSegment, Place, RecorderSettings
@@ -62,30 +63,6 @@ class RecorderCounts:
     last_frame_mono_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Begin:
-    session: Session
-    run: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """The run goes on with other parameters."""
-
-    shape: Shape
-
-
-class _End:
-    """The session ended."""
-
-
-class _Skipped:
-    """Packets were dropped here, because the disk was too slow."""
-
-
-_Item = _Begin | _Change | CapturedPacket | _End | _Skipped
-
-
 class Recorder:
     """A capture sink on one side, a Stage body (`run_once`) on the other. Raises OSError when the ring is not there."""
 
@@ -94,12 +71,12 @@ class Recorder:
         self._listener = listener
         self._outages = outages
         self._clock = clock
-        self._mailbox: Mailbox[_Item] = Mailbox(_MAX_PACKETS, _MAX_BYTES)
-        self._waiting: deque[_Item] = deque()
+        self._mailbox: Mailbox[Arrival] = Mailbox(_MAX_PACKETS, _MAX_BYTES)
+        self._waiting: deque[Arrival] = deque()
         self._next_run = next_run(settings.data_dir, settings.camera, settings.boot.boot)
         self._is_skipping = False
         self._segment: OpenSegment | None = None
-        self._session: _Begin | None = None
+        self._session: Begin | None = None
         self._shape: Shape | None = None
         self._headless_since_ns: int | None = None
         self._n = 0
@@ -114,7 +91,7 @@ class Recorder:
 
     def begin(self, session: Session) -> None:
         session.hold()
-        if not self._mailbox.force(_Begin(session, self._next_run)):
+        if not self._mailbox.force(Begin(session, self._next_run)):
             session.release()
         self._next_run += 1
         self._is_skipping = False
@@ -126,18 +103,18 @@ class Recorder:
 
     def take(self, captured: CapturedPacket) -> None:
         if self._is_skipping and captured.is_idr:
-            self._is_skipping = not self._mailbox.put(_Skipped())
+            self._is_skipping = not self._mailbox.put(Skipped())
         if self._is_skipping or not self._mailbox.put(captured, captured.packet.size):
             self._is_skipping = True
             self._dropped += 1
 
     def change(self, shape: Shape) -> None:
-        self._mailbox.force(_Change(shape))
+        self._mailbox.force(Change(shape))
 
     def end(self) -> None:
         if self._is_skipping:
-            self._mailbox.force(_Skipped())
-        self._mailbox.force(_End())
+            self._mailbox.force(Skipped())
+        self._mailbox.force(End())
 
     # --- the recorder's thread
 
@@ -165,17 +142,17 @@ class Recorder:
         while self._waiting:
             self._handle(self._waiting.popleft())
 
-    def _handle(self, item: _Item) -> None:
+    def _handle(self, item: Arrival) -> None:
         if isinstance(item, CapturedPacket):
             self._record(item)
-        elif isinstance(item, _Begin):
+        elif isinstance(item, Begin):
             self._end_run()
             self._session, self._shape, self._n = item, item.session.shape, 0
             self._headless_since_ns = None
-        elif isinstance(item, _Change):
+        elif isinstance(item, Change):
             self._close_segment()
             self._shape = item.shape
-        elif isinstance(item, _Skipped):
+        elif isinstance(item, Skipped):
             self._close_segment()
             # A number left out says that the next segment does not continue this one (agent.recording.gaps, cut).
             self._n += 1

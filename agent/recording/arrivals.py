@@ -1,0 +1,32 @@
+"""What capture puts into the recorder's mailbox: packets, and between them the borders of runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.media.capture import CapturedPacket, Session
+from agent.media.source import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    session: Session
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The run goes on with other parameters."""
+
+    shape: Shape
+
+
+class End:
+    """The session ended."""
+
+
+class Skipped:
+    """Packets were dropped here, because the disk was too slow."""
+
+
+Arrival = Begin | Change | CapturedPacket | End | Skipped
