@@ -13,10 +13,13 @@ from pathlib import Path
 from agent import log
 from tests.broker import Broker
 from tests.faults import campaigns
+from tests.rigs.films import FilmSettings, make_film
+from tests.rigs.rtsp import RtspCamera
 
 _ROUNDS = 5
 _POWER_CUTS = 20
 _OUTAGE_S = 30.0
+_RTSP_S = 66.0
 
 
 def main(names: list[str]) -> int:
@@ -37,11 +40,21 @@ def main(names: list[str]) -> int:
         todo["broker"] = lambda: _with_broker(
             root / "broker", lambda here, broker: campaigns.broker_outage(here, broker, _OUTAGE_S)
         )
+        todo["rtsp"] = lambda: _with_rtsp(root / "rtsp")
         for name, campaign in todo.items():
             if not names or name in names:
                 for line in campaign():
                     print(line, flush=True)
     return 0
+
+
+def _with_rtsp(folder: Path) -> list[str]:
+    folder.mkdir(parents=True)
+    film = make_film(folder, FilmSettings("film.h264", seconds=_RTSP_S + 10))
+    with RtspCamera(film) as camera:
+        return _with_broker(
+            folder / "broker", lambda here, broker: campaigns.camera_breaks(here, broker, camera, _RTSP_S)
+        )
 
 
 def _with_broker(folder: Path, campaign: Callable[[Path, Broker], list[str]]) -> list[str]:

@@ -9,6 +9,8 @@ import pytest
 
 from tests.broker import Broker
 from tests.faults import campaigns
+from tests.rigs.films import FilmSettings, make_film
+from tests.rigs.rtsp import RtspCamera
 
 
 @pytest.mark.parametrize(
@@ -34,3 +36,11 @@ def test_events_made_while_the_broker_was_dead_arrive_in_order_and_without_a_hol
     tmp_path: Path, broker: Broker
 ) -> None:
     campaigns.broker_outage(tmp_path / "agent", broker, 1.0)
+
+
+def test_every_second_of_a_camera_that_dies_twice_is_footage_or_a_gap_with_its_reason(
+    tmp_path: Path, broker: Broker
+) -> None:
+    film = make_film(tmp_path, FilmSettings("film.h264", seconds=20))
+    with RtspCamera(film) as camera:
+        campaigns.camera_breaks(tmp_path / "agent", broker, camera, 21.0)
