@@ -141,6 +141,7 @@ class _CameraProcess:
         for stage in self._stages:
             stage.join(_JOIN_S)
         recorder_stop.set()
+        self._recorder.rouse()
         recorder.join(_JOIN_S)
         self._recorder.finish()
         self._node.send(self._status.make())

@@ -32,9 +32,10 @@ __all__ = ["Listener", "Recorder", "RecorderCounts", "RecorderSettings"]
 # Architecture, settings: 20 s of 50 fps, or 64 MiB.
 _MAX_PACKETS: Final = 1_000
 _MAX_BYTES: Final = 64 * 1024 * 1024
-# The recorder wakes four times a second, not with every packet: a wake-up costs as much as muxing four (media.pace).
-_LINGER_S: Final = 0.25
-_IDLE_S: Final = 0.4
+# The recorder is roused by an IDR and by each half second of packets, not by every packet: a wake-up costs as much as
+# muxing four (media.pace). So a fragment of 1 s is on disk as soon as the packet that completes it is there.
+_GATHER_NS: Final = NS_PER_S // 2
+_IDLE_S: Final = 1.0
 # Cameras are set to a GOP of 1 s to 4 s; from 10 s on the wait for an IDR is a fact of its own.
 _NO_IDR_NS: Final = 10 * NS_PER_S
 # After the disk refused, a new segment is tried this often.
@@ -73,6 +74,8 @@ class Recorder:
         self._clock = clock
         self._mailbox: Mailbox[Arrival] = Mailbox(_MAX_PACKETS, _MAX_BYTES)
         self._waiting: deque[Arrival] = deque()
+        self._roused = threading.Event()
+        self._rouse_at_media_ns = 0
         self._next_run = next_run(settings.data_dir, settings.camera, settings.boot.boot)
         self._is_skipping = False
         self._segment: OpenSegment | None = None
@@ -95,6 +98,7 @@ class Recorder:
             session.release()
         self._next_run += 1
         self._is_skipping = False
+        self._rouse_at_media_ns = 0
 
     @property
     def run(self) -> int:
@@ -107,6 +111,9 @@ class Recorder:
         if self._is_skipping or not self._mailbox.put(captured, captured.packet.size):
             self._is_skipping = True
             self._dropped += 1
+        if captured.is_idr or captured.media_ns >= self._rouse_at_media_ns:
+            self._rouse_at_media_ns = captured.media_ns + _GATHER_NS
+            self._roused.set()
 
     def change(self, shape: Shape) -> None:
         self._mailbox.force(Change(shape))
@@ -115,14 +122,21 @@ class Recorder:
         if self._is_skipping:
             self._mailbox.force(Skipped())
         self._mailbox.force(End())
+        self._roused.set()
 
     # --- the recorder's thread
 
     def run_once(self, stop: threading.Event) -> None:
-        """Write what came, then pause so that packets gather. Raises nothing for the disk's sake: it has its gap."""
-        self._waiting.extend(self._mailbox.take_all(_IDLE_S))
+        """Write what came, after waiting until it is worth it. Raises nothing for the disk's sake: it has its gap."""
+        if not stop.is_set():
+            self._roused.wait(_IDLE_S)
+        self._roused.clear()
+        self._waiting.extend(self._mailbox.take_all(0))
         self._handle_waiting()
-        stop.wait(_LINGER_S)
+
+    def rouse(self) -> None:
+        """Let `run_once` return soon; from any thread."""
+        self._roused.set()
 
     def finish(self) -> None:
         """Take what is left and close the segment; call after the last `end`, with the thread stopped."""
