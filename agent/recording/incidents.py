@@ -34,7 +34,13 @@ class Still:
 
 
 def note(
-    conn: sqlite3.Connection, incident: OpenIncident, *, session: str, is_open: bool, begin_wall_ns: int, has_still: bool
+    conn: sqlite3.Connection,
+    incident: OpenIncident,
+    *,
+    session: str,
+    is_open: bool,
+    begin_wall_ns: int,
+    has_still: bool,
 ) -> None:
     """Remember the newest word on an incident."""
     conn.execute(
