@@ -12,7 +12,7 @@ from agent.clock import Clock
 from agent.errors import CameraError
 from agent.media.gop import extradata_sets, is_idr, length_bytes_of, parameter_sets
 from agent.media.source import Shape, Source, SourceAddress, open_source, shape_of
-from agent.media.timeline import Anchor, Timeline, check_clock
+from agent.media.timeline import Anchor, ClockStepped, RunBroken, Stamp, Timeline, check_clock
 from agent.units import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
@@ -22,45 +22,18 @@ if TYPE_CHECKING:
 # What FFmpeg read ahead while probing comes in a burst; the first packet that had to be waited for is live.
 _LIVE_PAUSE_NS: Final = 5 * NS_PER_MS
 _MAX_BURST: Final = 256
-# How long a session that ended waits for the recorder to finish with its stream before it connects again.
-_RELEASE_S: Final = 2.0
+# A run that broke sooner than this is a camera whose time makes no sense: the session ends, and the back-off with it.
+_SHORTEST_RUN_NS: Final = NS_PER_S
 
 _log = log.get("capture")
 
 
+@dataclass(frozen=True, slots=True)
 class Session:
-    """One run's open stream, shared by capture and recorder; closed by whichever lets go last, because a segment's head
-    is copied from the live stream and a closed one would crash the process.
+    """One run as it begins; `Sink.change` tells of another shape."""
 
-    Capture lets go last, but for a disk that stands still: then the recorder closes it when it is through.
-    """
-
-    def __init__(self, source: Source, anchor: Anchor) -> None:
-        self._source = source
-        self.anchor = anchor
-        self._holders = 1
-        self._condition = threading.Condition()
-
-    @property
-    def shape(self) -> Shape:
-        """As the session began; `Sink.change` tells of another."""
-        return self._source.shape
-
-    def hold(self) -> None:
-        with self._condition:
-            self._holders += 1
-
-    def release(self) -> None:
-        with self._condition:
-            self._holders -= 1
-            is_last = self._holders == 0
-            self._condition.notify_all()
-        if is_last:
-            self._source.close()
-
-    def wait_for_others(self, timeout_s: float) -> None:
-        with self._condition:
-            self._condition.wait_for(lambda: self._holders <= 1, timeout_s)
+    shape: Shape
+    anchor: Anchor
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +60,8 @@ class Sink(Protocol):
 
     def take(self, captured: CapturedPacket) -> None: ...
 
-    def end(self) -> None: ...
+    def end(self, failure: CameraError | None = None) -> None:
+        """The run is over; `failure` is why, unless it was asked to end."""
 
 
 class Capture:
@@ -104,25 +78,20 @@ class Capture:
         try:
             packets = source.packets(self._stop)
             burst = self._settle(source, packets)
-        except BaseException:
-            source.close()
-            raise
-        session = Session(source, burst.anchor)
-        shape = source.shape.format
-        _log.info(
-            "stream open", camera=self._address.camera, codec=shape.codec.value, width=shape.width, height=shape.height
-        )
-        for sink in self._sinks:
-            sink.begin(session)
-        try:
-            self._pass_on(session, _chained(burst.packets, packets))
-            if burst.failure is not None:
-                raise burst.failure
+            runs = _Runs(self._address, source.shape, self._sinks, self._clock)
+            runs.begin(burst.anchor)
+            failure = burst.failure
+            try:
+                for packet in _chained(burst.packets, packets):
+                    runs.feed(packet)
+            except CameraError as exc:
+                failure = exc
+            finally:
+                runs.end(failure)
+            if failure is not None:
+                raise failure
         finally:
-            for sink in self._sinks:
-                sink.end()
-            session.wait_for_others(_RELEASE_S)
-            session.release()
+            source.close()
 
     def _settle(self, source: Source, packets: Iterator[Packet[VideoStream]]) -> _Burst:
         """Packets up to the first live one, and when media time 0 was: a packet that lay in a buffer says too late a
@@ -154,39 +123,87 @@ class Capture:
         wall_ns = self._clock.wall_ns() - (self._clock.mono_ns() - mono_ns)
         return _Burst(held, Anchor(wall_ns, mono_ns), failure)
 
-    def _pass_on(self, session: Session, packets: Iterator[Packet[VideoStream]]) -> None:
-        shape = session.shape.format
-        lengths = length_bytes_of(shape.codec, shape.extradata)
-        known = frozenset(extradata_sets(shape.codec, shape.extradata))
-        timeline = Timeline(self._address.camera, shape.time_base, shape.frame_duration)
-        for packet in packets:
-            stamp = timeline.stamp(packet.pts, packet.dts)
-            begins = False
-            if packet.is_keyframe:
-                data = bytes(packet)
-                begins = is_idr(shape.codec, data, length_bytes=lengths)
-                # Streams with lengths carry their parameters in the head only.
-                sets = () if lengths or not begins else parameter_sets(shape.codec, data)
-                if not known.issuperset(sets):
-                    self._change(session, data)
-                    known = frozenset(sets)
-            if begins:
-                self._check_clock(session.anchor)
-            captured = CapturedPacket(packet, stamp.pts, stamp.dts, stamp.media_ns, begins)
-            for sink in self._sinks:
-                sink.take(captured)
 
-    def _change(self, session: Session, data: bytes) -> None:
+class _Runs:
+    """One session's runs: a broken one is followed by the next at once, because the stream itself still flows."""
+
+    def __init__(self, address: SourceAddress, shape: Shape, sinks: Sequence[Sink], clock: Clock) -> None:
+        self._address = address
+        self._shape = shape
+        self._sinks = sinks
+        self._clock = clock
+        self._lengths = length_bytes_of(shape.format.codec, shape.format.extradata)
+        self._known = frozenset(extradata_sets(shape.format.codec, shape.format.extradata))
+
+    def begin(self, anchor: Anchor) -> None:
+        form = self._shape.format
+        self._anchor = anchor
+        self._timeline = Timeline(self._address.camera, form.time_base, form.frame_duration)
+        self._media_ns = 0
+        _log.info(
+            "run begins", camera=self._address.camera, codec=form.codec.value, width=form.width, height=form.height
+        )
+        for sink in self._sinks:
+            sink.begin(Session(self._shape, anchor))
+
+    def end(self, failure: CameraError | None) -> None:
+        for sink in self._sinks:
+            sink.end(failure)
+
+    def feed(self, packet: Packet[VideoStream]) -> None:
+        """Raises RunBroken when a run breaks that has hardly begun."""
+        begins = bool(packet.is_keyframe) and self._begins(bytes(packet))
+        stamp = self._stamp(packet, begins=begins)
+        self._media_ns = stamp.media_ns
+        captured = CapturedPacket(packet, stamp.pts, stamp.dts, stamp.media_ns, begins)
+        for sink in self._sinks:
+            sink.take(captured)
+
+    def _stamp(self, packet: Packet[VideoStream], *, begins: bool) -> Stamp:
+        try:
+            stamp = self._timeline.stamp(packet.pts, packet.dts)
+        except RunBroken as broken:
+            self._renew(broken, self._now())
+            return self._timeline.stamp(packet.pts, packet.dts)
+        if not begins:
+            return stamp
+        try:
+            check_clock(self._address.camera, now=self._now(), anchor=self._anchor)
+        except ClockStepped as stepped:
+            # The same moment by the monotonic clock, which was not stepped, so that no frame moves against the others.
+            now, mono_ns = self._now(), self._anchor.mono_ns + stamp.media_ns
+            self._renew(stepped, Anchor(now.wall_ns - (now.mono_ns - mono_ns), mono_ns))
+            return self._timeline.stamp(packet.pts, packet.dts)
+        return stamp
+
+    def _renew(self, broken: RunBroken, anchor: Anchor) -> None:
+        if self._media_ns < _SHORTEST_RUN_NS:
+            raise broken
+        _log.warning("run broken", camera=self._address.camera, problem=str(broken), reason=broken.reason)
+        self.end(broken)
+        self.begin(anchor)
+
+    def _begins(self, data: bytes) -> bool:
+        codec = self._shape.format.codec
+        if not is_idr(codec, data, length_bytes=self._lengths):
+            return False
+        # Streams with lengths carry their parameters in the head only.
+        sets = () if self._lengths else parameter_sets(codec, data)
+        if not self._known.issuperset(sets):
+            self._change(data)
+            self._known = frozenset(sets)
+        return True
+
+    def _change(self, data: bytes) -> None:
         """The camera was set anew without ending its stream: a segment's head must not promise the old picture."""
-        shape = shape_of(self._address, data, session.shape.format)
-        width, height = shape.format.width, shape.format.height
+        self._shape = shape_of(self._address, data, self._shape.format)
+        width, height = self._shape.format.width, self._shape.format.height
         _log.info("stream changed", camera=self._address.camera, width=width, height=height)
         for sink in self._sinks:
-            sink.change(shape)
+            sink.change(self._shape)
 
-    def _check_clock(self, anchor: Anchor) -> None:
-        now = Anchor(self._clock.wall_ns(), self._clock.mono_ns())
-        check_clock(self._address.camera, now=now, anchor=anchor)
+    def _now(self) -> Anchor:
+        return Anchor(self._clock.wall_ns(), self._clock.mono_ns())
 
 
 @dataclass(frozen=True, slots=True)

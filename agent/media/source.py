@@ -65,18 +65,20 @@ class SourceAddress:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a run's video is from here on. Segments take their head from `template`, a stream that is still open."""
+    """What a run's video is from here on. Segments take their head from `template`, which outlives its source and may
+    change threads: it is a copy that nobody reads packets from."""
 
     format: StreamFormat
     template: VideoStream
 
 
 class Source:
-    """An open stream. Owned by the thread that opened it; the recorder may read `shape.template`."""
+    """An open stream. Owned by the thread that opened it, but for `shape`."""
 
     def __init__(self, address: SourceAddress, container: InputContainer, stream: VideoStream, codec: Codec) -> None:
         self.address = address
         self._container = container
+        self._stream = stream
         rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
         time_base = stream.time_base or Fraction(1, 90_000)
         self.shape = _shape(stream, codec, time_base, max(round(1 / (rate * time_base)), 1))
@@ -87,11 +89,10 @@ class Source:
 
     def packets(self, stop: threading.Event) -> Iterator[Packet[VideoStream]]:
         """Access units in the order of the stream until `stop`. Raises a CameraError when the stream ends by itself."""
-        stream = self.shape.template
         reads = (
-            paced(self._container, stream, stop, loops=self.address.loops)
+            paced(self._container, self._stream, stop, loops=self.address.loops)
             if self.address.is_file
-            else sipped(self._container.demux(stream), stop)
+            else sipped(self._container.demux(self._stream), stop)
         )
         try:
             asked_s = time.monotonic()
@@ -137,18 +138,19 @@ def shape_of(address: SourceAddress, data: bytes, before: StreamFormat) -> Shape
     data: an Annex B access unit. Raises StreamUnsupported when it tells none.
     """
     try:
-        container = av.open(io.BytesIO(data), format=before.codec.value)
-        stream = container.streams.video[0]
+        with av.open(io.BytesIO(data), format=before.codec.value) as container:
+            return _shape(container.streams.video[0], before.codec, before.time_base, before.frame_duration)
     except (av.FFmpegError, IndexError) as exc:
         remedy = "its new parameters cannot be read"
         raise StreamUnsupported(camera=address.camera, source=address.shown, remedy=remedy) from exc
-    return _shape(stream, before.codec, before.time_base, before.frame_duration)
 
 
 def _shape(stream: VideoStream, codec: Codec, time_base: Fraction, frame_duration: int) -> Shape:
     context = stream.codec_context
     extradata = bytes(context.extradata or b"")
-    return Shape(StreamFormat(codec, context.width, context.height, extradata, time_base, frame_duration), stream)
+    # A container that is never written to holds the copy; the muxer reads nothing but a stream's parameters.
+    copy = av.open(io.BytesIO(), "w", format="mp4").add_stream_from_template(stream)
+    return Shape(StreamFormat(codec, context.width, context.height, extradata, time_base, frame_duration), copy)
 
 
 def _open(address: SourceAddress) -> InputContainer:

@@ -42,6 +42,8 @@ _STATUS_INTERVAL_NS: Final = NS_PER_S
 # Mounting a disk takes seconds; within the watchdog's 3 s.
 _RING_RETRY_S: Final = 0.5
 _JOIN_S: Final = 6.0
+# A camera that is just being called or has gone silent holds its thread for up to 5 s; footage does not wait for that.
+_CAPTURE_JOIN_S: Final = 0.7
 # A camera is asked again soon, because the line to it is ours; ten seconds spare a camera that refuses.
 _BACKOFF: Final = Backoff(initial_s=0.3, max_s=10.0)
 
@@ -139,13 +141,15 @@ class _CameraProcess:
         watch(notifier, self._progress, self._stop)
         notifier.stopping()
         for stage in self._stages:
-            stage.join(_JOIN_S)
+            stage.join(_CAPTURE_JOIN_S)
         recorder_stop.set()
         self._recorder.rouse()
         recorder.join(_JOIN_S)
         self._recorder.finish()
         self._node.send(self._status.make())
         self._node.send(Goodbye(session=self._session))
+        for stage in self._stages:
+            stage.join(_JOIN_S)
         self._vision.close()
         self._node.close()
 
@@ -158,8 +162,9 @@ class _CameraProcess:
             Capture(address, sinks, clock, self._stop).run_once()
 
         def failed(exc: Exception) -> None:
+            # Told again by the session that it ended; where none could begin, only here.
             if role is StreamRole.MAIN and isinstance(exc, CameraError):
-                self._outages.begin(exc.reason, str(exc))
+                self._recorder.end(exc)
 
         return Stage(f"capture-{role.value}", session, stop=self._stop, backoff=_BACKOFF, on_failure=failed)
 
@@ -227,7 +232,7 @@ class _VisionSink:
         packet = VideoPacket(self._camera, self._role, self._run, captured.media_ns, captured.is_idr)
         self._sender.offer(packet, bytes(captured.packet))
 
-    def end(self) -> None:
+    def end(self, failure: CameraError | None = None) -> None:
         return
 
     def close(self) -> None:

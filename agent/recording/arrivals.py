@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agent.errors import CameraError
 from agent.media.capture import CapturedPacket, Session
 from agent.media.source import Shape
 
@@ -21,8 +22,11 @@ class Change:
     shape: Shape
 
 
+@dataclass(frozen=True, slots=True)
 class End:
-    """The session ended."""
+    """The run is over, or none could begin; from here on there is no footage, for the `failure`'s reason."""
+
+    failure: CameraError | None
 
 
 class Skipped:

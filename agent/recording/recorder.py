@@ -15,7 +15,7 @@ import av
 
 from agent import log
 from agent.clock import Clock
-from agent.errors import DiskError, RingMissing
+from agent.errors import CameraError, DiskError, RingMissing
 from agent.mailbox import Mailbox
 from agent.media.capture import CapturedPacket, Session
 from agent.media.source import Shape
@@ -93,9 +93,7 @@ class Recorder:
     # --- capture's thread
 
     def begin(self, session: Session) -> None:
-        session.hold()
-        if not self._mailbox.force(Begin(session, self._next_run)):
-            session.release()
+        self._mailbox.force(Begin(session, self._next_run))
         self._next_run += 1
         self._is_skipping = False
         self._rouse_at_media_ns = 0
@@ -118,10 +116,12 @@ class Recorder:
     def change(self, shape: Shape) -> None:
         self._mailbox.force(Change(shape))
 
-    def end(self) -> None:
+    def end(self, failure: CameraError | None = None) -> None:
+        """Also without a run before it: the camera could not be reached."""
         if self._is_skipping:
             self._mailbox.force(Skipped())
-        self._mailbox.force(End())
+            self._is_skipping = False
+        self._mailbox.force(End(failure))
         self._roused.set()
 
     # --- the recorder's thread
@@ -173,6 +173,8 @@ class Recorder:
             self._outages.begin("disk_slow", "the disk did not keep up")
         else:
             self._end_run()
+            if item.failure is not None:
+                self._outages.begin(item.failure.reason, str(item.failure))
 
     def _record(self, captured: CapturedPacket) -> None:
         if captured.is_idr and self._is_due(captured):
@@ -290,9 +292,7 @@ class Recorder:
 
     def _end_run(self) -> None:
         self._close_segment()
-        begun, self._session = self._session, None
-        if begun is not None:
-            begun.session.release()
+        self._session = None
 
     def _note_write(self, write_s: float) -> None:
         self._write_ms.append(write_s * 1000)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.clock import SystemClock
-from agent.errors import CameraEnded, CameraRefused, CameraStalled, CameraUnreachable
+from agent.errors import CameraEnded, CameraError, CameraRefused, CameraStalled, CameraUnreachable
 from agent.media.capture import Capture, CapturedPacket, Session
 from agent.media.packet import StreamFormat
 from agent.media.source import Shape, SourceAddress, open_source, read_password
@@ -29,6 +29,7 @@ class Collector:
         self.changes: list[StreamFormat] = []
         self.packets: list[CapturedPacket] = []
         self.ends = 0
+        self.failure: CameraError | None = None
         self._enough = enough
         self._then = then
 
@@ -43,7 +44,8 @@ class Collector:
         if len(self.packets) == self._enough:
             self._then()
 
-    def end(self) -> None:
+    def end(self, failure: CameraError | None = None) -> None:
+        self.failure = failure
         self.ends += 1
 
     @property

@@ -81,7 +81,7 @@ class Playback:
     def __init__(self, film: Path, *, begins_ns: int = 0) -> None:
         self._film = film
         self._source: Source = open_source(SourceAddress("c01", f"file:{film}"))
-        self.session = Session(self._source, Anchor(ANCHOR_WALL_NS + begins_ns, 1 + begins_ns))
+        self.session = Session(self._source.shape, Anchor(ANCHOR_WALL_NS + begins_ns, 1 + begins_ns))
 
     def packets(self, *, rounds: int = 1) -> Iterator[CapturedPacket]:
         shape = self.session.shape.format
@@ -115,5 +115,4 @@ def play(ring: Ring, film: Path, *, rounds: int = 1, skip: int = 0) -> int:
         count += 1
     ring.recorder.end()
     ring.write()
-    playback.session.release()
     return count - skip

@@ -165,7 +165,6 @@ def test_a_run_ends_and_another_begins_although_the_disk_stands_still(tmp_path: 
         for packet in playback.packets(rounds=8):
             ring.recorder.take(packet)
         ring.recorder.end()
-        playback.session.release()
     ring.write()
     assert [closed.run for closed in ring.closes] == [1]
     assert ring.outages[0].reason == "disk_slow"
