@@ -43,13 +43,20 @@ class _SegmentFile:
     """The file under the muxer: loops on short writes, and keeps the first failure, which PyAV would tell only once."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        _make_folder(path.parent)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self.descriptor = os.open(path, flags, 0o640)
-        # Whoever repairs files of dead processes asks for this lock first (agent.recording.index).
-        fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.size_bytes = 0
         self.failure: OSError | None = None
+        self._is_closed = False
+        try:
+            # Whoever repairs files of dead processes asks for this lock first (agent.recording.index).
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # What fdatasync puts on disk later is found again only under a name that is there too (fsync(2)).
+            _sync_folder(path.parent)
+        except BaseException:
+            self.close()
+            raise
 
     def write(self, data: bytes) -> int:
         if self.failure is not None:
@@ -72,7 +79,25 @@ class _SegmentFile:
         os.ftruncate(self.descriptor, size_bytes)
 
     def close(self) -> None:
-        os.close(self.descriptor)
+        if not self._is_closed:
+            self._is_closed = True
+            os.close(self.descriptor)
+
+
+def _make_folder(folder: Path) -> None:
+    """With its name on disk, and those of the folders above that it needs."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class SegmentWriter:
@@ -97,8 +122,13 @@ class SegmentWriter:
             if settings.codec is Codec.HEVC:
                 self._stream.codec_context.codec_tag = "hvc1"
             self._stream.time_base = settings.time_base
+            # The head now, so that a stream which no segment can hold is known before the first packet.
+            self._container.start_encoding()
+            self._check()
+            self._synced_bytes = self._file.size_bytes
         except BaseException:
             self._file.close()
+            self.path.unlink(missing_ok=True)
             raise
 
     @property
@@ -123,19 +153,14 @@ class SegmentWriter:
         return True
 
     def close(self) -> None:
-        """Write the last fragment; the file and its folder are on disk when this returns."""
+        """Write the last fragment; the file is on disk when this returns."""
         self._container.close()
         self._check()
         os.fsync(self._file.descriptor)
         self._file.close()
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
     def abandon(self, keep_bytes: int) -> None:
-        """End a segment whose disk failed: cut the file to its last whole fragment, as far as the disk still allows.
+        """End a segment whose disk failed: cut the file behind its last whole fragment, as far as the disk allows.
 
         With nothing to keep the file is removed.
         """
@@ -152,10 +177,6 @@ class SegmentWriter:
             return
         finally:
             self._file.close()
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        """What is in the file by now; for finding its last whole fragment."""
-        return os.pread(self._file.descriptor, size, offset)
 
     def _check(self) -> None:
         if self._file.failure is not None:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.clock import Clock
-from agent.errors import SegmentDamaged
 from agent.media.capture import CapturedPacket
 from agent.media.muxer import SegmentSettings, SegmentWriter
 from agent.media.source import Shape
 from agent.media.timeline import Anchor
 from agent.notices import SegmentClosed, SegmentOpened
 from agent.recording.boot import BootNumber
-from agent.recording.segment import SegmentComment, SegmentName, scan
+from agent.recording.segment import SegmentComment, SegmentName
 from agent.units import NS_PER_MS, NS_PER_S
 
 
@@ -39,6 +38,15 @@ class Place:
     n: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Durable:
+    """What a disk that fails from now on has already taken."""
+
+    bytes: int
+    frames: int
+    end_media_ns: int
+
+
 class OpenSegment:
     """Owned by the recorder's thread. Raises OSError as the disk gave it, FFmpegError as the muxer."""
 
@@ -46,6 +54,7 @@ class OpenSegment:
         shape = place.shape.format
         self.refused = 0
         self.is_told = False
+        self._durable = _Durable(0, 0, first.media_ns)
         self.start_media_ns = first.media_ns
         self._anchor_wall_ns = place.anchor.wall_ns
         self.start_wall_ns = self._anchor_wall_ns + first.media_ns
@@ -84,7 +93,11 @@ class OpenSegment:
         packet = captured.packet
         # Asked before the muxer, which counts in ticks of its own.
         duration = packet.duration
+        frames, end_media_ns = self.writer.frames, self._end_media_ns
         completed = self.writer.write(packet, captured.pts, captured.dts)
+        if completed:
+            # A fragment is written when the next packet comes: this one is not in it.
+            self._durable = _Durable(self.writer.size_bytes, frames, end_media_ns)
         if captured.media_ns >= self._last_media_ns:
             self._last_media_ns, self._last_duration = captured.media_ns, duration or 0
         return completed
@@ -102,14 +115,10 @@ class OpenSegment:
         return self._closed(self._anchor_wall_ns + self._end_media_ns, self.writer.frames, self.writer.size_bytes)
 
     def abandon(self) -> SegmentClosed | None:
-        """What is whole of it; None when nothing is, and then there is no file either."""
-        try:
-            found = scan(self.writer.read_at, self.writer.size_bytes)
-            kept_bytes, span, frames = found.intact_bytes, found.span, found.frames
-        except (SegmentDamaged, OSError):
-            kept_bytes, span, frames = 0, None, 0
-        self.writer.abandon(kept_bytes if span is not None else 0)
-        return None if span is None else self._closed(span.end_ns, frames, kept_bytes)
+        """What is on disk of it; None when nothing is, and then there is no file either."""
+        kept = self._durable
+        self.writer.abandon(kept.bytes if kept.frames else 0)
+        return self._closed(self._anchor_wall_ns + kept.end_media_ns, kept.frames, kept.bytes) if kept.frames else None
 
     def _closed(self, end_wall_ns: int, frames: int, size_bytes: int) -> SegmentClosed:
         name = self._name
