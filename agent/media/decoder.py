@@ -11,15 +11,18 @@ import numpy as np
 import numpy.typing as npt
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange
 
 from agent.errors import VideoError
 from agent.units import NS_PER_S
 
 # Media time travels through the codec as its time stamp.
 _TIME_BASE: Final = Fraction(1, NS_PER_S)
-# AVCOL_RANGE_MPEG of libavutil: luma 16 to 235. Unspecified (0) means the same for video.
-_FULL_RANGE: Final = 2
-# ITU-R BT.601 and BT.709 alike: 219 steps of luma from 16.
+# Their first plane is luma of 8 bit.
+_LUMA_FIRST: Final = frozenset(
+    {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "nv21", "gray"}
+)
+# ITU-R BT.601 and BT.709 alike: 219 steps of luma from 16. An unspecified range means the same for video.
 _LIMITED_TO_FULL = np.clip((np.arange(256) - 16) * (255 / 219), 0, 255).round().astype(np.uint8)
 
 
@@ -42,14 +45,15 @@ class Picture:
 
     def luma(self, width_px: int, height_px: int) -> npt.NDArray[np.uint8]:
         """(height_px, width_px) uint8, full range, squeezed without keeping the aspect."""
-        frame = self._frame if self._frame.format.name.startswith(("yuv", "nv", "gray")) else None
-        if frame is None:
-            grey = self._frame.to_ndarray(format="gray")
-            return np.asarray(cv2.resize(grey, (width_px, height_px), interpolation=cv2.INTER_AREA), np.uint8)
+        name = self._frame.format.name
+        frame = self._frame
+        if name not in _LUMA_FIRST:
+            # 10 bit H.265, packed or RGB: rare enough to be converted whole.
+            frame = frame.reformat(format="gray", dst_color_range=ColorRange.JPEG)
         plane = frame.planes[0]
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
         small = np.asarray(cv2.resize(rows, (width_px, height_px), interpolation=cv2.INTER_AREA), np.uint8)
-        is_full = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj")
+        is_full = frame.color_range == ColorRange.JPEG or name.startswith("yuvj")
         return small if is_full else _LIMITED_TO_FULL[small]
 
     def bgr(self) -> npt.NDArray[np.uint8]:
@@ -72,6 +76,9 @@ class Decoder:
 
     def decode(self, data: bytes, media_ns: int) -> list[Picture]:
         """Pictures that this access unit completes, in the order they are shown. Damaged data gives none."""
+        if not data:
+            # FFmpeg takes an empty packet for the end of the stream and decodes nothing more.
+            return []
         packet = av.Packet(data)
         packet.pts = packet.dts = media_ns
         packet.time_base = _TIME_BASE
