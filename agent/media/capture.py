@@ -12,7 +12,7 @@ from agent.clock import Clock
 from agent.errors import CameraError
 from agent.media.gop import extradata_sets, is_idr, length_bytes_of, parameter_sets
 from agent.media.source import Shape, Source, SourceAddress, open_source, shape_of
-from agent.media.timeline import Anchor, ClockStepped, RunBroken, Stamp, Timeline, check_clock
+from agent.media.timeline import Anchor, ClockStepped, RunBroken, Stamp, Timeline, check_clock, first_stamps
 from agent.units import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
@@ -217,12 +217,9 @@ class _Burst:
 
 def _fill_first(source: Source, held: Sequence[Packet[VideoStream]]) -> None:
     """The first IDR of an RTSP session may have no stamps (seen with PyAV 18); without it the first GOP is lost."""
-    if len(held) < 2 or held[0].pts is not None:
-        return
-    following = next(((at, p.dts) for at, p in enumerate(held) if p.dts is not None), None)
-    if following is not None:
-        at, dts = following
-        held[0].pts = held[0].dts = dts - at * source.shape.format.frame_duration
+    if held and held[0].pts is None:
+        following = [(packet.pts, packet.dts) for packet in held[1:]]
+        held[0].pts, held[0].dts = first_stamps(following, source.shape.format.frame_duration)
 
 
 def _chained(burst: list[Packet[VideoStream]], packets: Iterator[Packet[VideoStream]]) -> Iterator[Packet[VideoStream]]:

@@ -5,6 +5,7 @@ A run is one unbroken session: its ticks count from its first PTS, rise, and nev
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -78,6 +79,19 @@ class Timeline:
         # No decoder shows a frame before it has it; a stream that says so is refused by the muxer.
         media = (dts if pts is None or pts < dts else pts) - self._origin
         return Stamp(media, dts - self._origin, media * self._tick_ns_numerator // self._time_base.denominator)
+
+
+def first_stamps(following: Sequence[tuple[int | None, int | None]], frame_duration: int) -> tuple[int, int]:
+    """PTS and DTS of a first IDR that came without, by those of the packets after it; 0 where they have none either.
+
+    It is shown before the earliest of them, because nothing is shown before an IDR that comes first; and it is decoded as
+    many frames before the first DTS as there are packets between. With B-frames the two differ.
+    """
+    unstamped = next((at for at, (pts, _) in enumerate(following) if pts is not None), 0) + 1
+    earliest = min((pts for pts, _ in following if pts is not None), default=unstamped * frame_duration)
+    pts = earliest - unstamped * frame_duration
+    dts = next((dts - (at + 1) * frame_duration for at, (_, dts) in enumerate(following) if dts is not None), pts)
+    return pts, min(dts, pts)
 
 
 def check_clock(camera: str, *, now: Anchor, anchor: Anchor) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.media.timeline import MAX_LEAP_S, Anchor, ClockStepped, RunBroken, Timeline, check_clock
+from agent.media.timeline import MAX_LEAP_S, Anchor, ClockStepped, RunBroken, Timeline, check_clock, first_stamps
 from agent.units import NS_PER_MS, NS_PER_S
 
 TICKS = Fraction(1, 90_000)
@@ -99,3 +99,20 @@ def test_a_step_of_the_wall_clock_against_the_monotonic_one_ends_the_run(step_ms
     with pytest.raises(ClockStepped) as caught:
         check_clock("c01", now=now, anchor=anchor)
     assert caught.value.reason == "clock_step"
+
+
+@pytest.mark.parametrize(
+    ("following", "expected"),
+    [
+        ([(3600, 3600), (7200, 7200)], (0, 0)),
+        # As FFmpeg 8 gives two B-frames over RTSP: the delay is known from the fourth packet on.
+        ([(7200, None), (3600, None), (14400, 3600), (10800, 7200)], (0, -7200)),
+        ([(None, None), (7200, 7200)], (0, 0)),
+        ([], (0, 0)),
+        ([(None, None)], (0, 0)),
+    ],
+)
+def test_a_first_idr_without_stamps_is_shown_just_before_what_follows(
+    following: list[tuple[int | None, int | None]], expected: tuple[int, int]
+) -> None:
+    assert first_stamps(following, FRAME) == expected
