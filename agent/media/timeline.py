@@ -84,8 +84,8 @@ class Timeline:
 def first_stamps(following: Sequence[tuple[int | None, int | None]], frame_duration: int) -> tuple[int, int]:
     """PTS and DTS of a first IDR that came without, by those of the packets after it; 0 where they have none either.
 
-    It is shown before the earliest of them, because nothing is shown before an IDR that comes first; and it is decoded as
-    many frames before the first DTS as there are packets between. With B-frames the two differ.
+    It is shown before the earliest of them, because nothing is shown before an IDR that comes first; and it is decoded
+    as many frames before the first DTS as there are packets between. With B-frames the two differ.
     """
     unstamped = next((at for at, (pts, _) in enumerate(following) if pts is not None), 0) + 1
     earliest = min((pts for pts, _ in following if pts is not None), default=unstamped * frame_duration)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,27 +17,28 @@ from agent.link import LinkClient
 from agent.media.capture import Capture, CapturedPacket, Session, Sink
 from agent.media.source import Shape, SourceAddress, read_password
 from agent.notices import (
-    CameraStatus,
     Goodbye,
     Hello,
     SegmentClosed,
     SegmentOpened,
-    StreamCondition,
     StreamRole,
     StreamStarted,
     VideoPacket,
 )
 from agent.notify import Notifier, Progress, wait_for_stop, watch
 from agent.packet_sender import PacketSender
+from agent.processes.condition import Condition
 from agent.recording.boot import BootNumber, claim_boot, ensure_ring
 from agent.recording.outages import OutageBook
-from agent.recording.recorder import Recorder, RecorderCounts, RecorderSettings
+from agent.recording.recorder import Recorder, RecorderSettings
 from agent.stage import Backoff, Stage
-from agent.units import NS_PER_S
 
-# The mailbox holds 20 s: a disk that stands longer has lost footage anyway, and a fresh process may find it well.
-_RECORDER_LIMIT_S: Final = 20.0
-_STATUS_INTERVAL_NS: Final = NS_PER_S
+# A disk gets 30 s for a command before the kernel gives up on it (/sys/block/*/device/timeout): a recorder that waits
+# longer is hung by itself. The mailbox meanwhile holds 20 s, which a restart would lose.
+_RECORDER_LIMIT_S: Final = 40.0
+# Two times 5 s to open, 5 s to stall, 13 s of back-off, and a resolver that may take 20 s by itself (resolv.conf(5)).
+_CAPTURE_LIMIT_S: Final = 60.0
+_STATUS_INTERVAL_S: Final = 1.0
 # Mounting a disk takes seconds; within the watchdog's 3 s.
 _RING_RETRY_S: Final = 0.5
 _JOIN_S: Final = 6.0
@@ -118,7 +118,9 @@ class _CameraProcess:
         )
         self._recorder = Recorder(settings, _Telling(self._node), self._outages, clock)
         self._vision = _VisionSink(camera, PacketSender(runtime_dir / "vision.sock", hello), boot, self._recorder)
-        self._status = _Status(camera.id, self._recorder, self._vision, self._outages, clock)
+        self._condition = Condition(
+            camera.id, self._recorder, self._outages, clock, vision_dropped=lambda: self._vision.dropped
+        )
         main_sinks: list[Sink] = [self._recorder]
         self._stages = [self._capture(main_sinks, camera.main, clock, StreamRole.MAIN)]
         if not config.vision.enabled:
@@ -132,8 +134,9 @@ class _CameraProcess:
         self._progress.register("recorder", _RECORDER_LIMIT_S)
         recorder_stop = threading.Event()
         recorder = Stage("recorder", lambda: self._record_once(recorder_stop), stop=recorder_stop)
-        recorder.start()
-        for stage in self._stages:
+        # Not the recorder's thread: a disk that stands still is just what the node must hear of.
+        telling = Stage("status", self._tell_once, stop=self._stop)
+        for stage in (recorder, telling, *self._stages):
             stage.start()
         notifier.ready()
         notifier.status("")
@@ -146,7 +149,8 @@ class _CameraProcess:
         self._recorder.rouse()
         recorder.join(_JOIN_S)
         self._recorder.finish()
-        self._node.send(self._status.make())
+        telling.join(_JOIN_S)
+        self._node.send(self._condition.tell())
         self._node.send(Goodbye(session=self._session))
         for stage in self._stages:
             stage.join(_JOIN_S)
@@ -156,24 +160,51 @@ class _CameraProcess:
     def _capture(self, sinks: list[Sink], url: str, clock: Clock, role: StreamRole) -> Stage:
         camera = self._camera
 
+        loop = f"capture-{role.value}"
+        self._progress.register(loop, _CAPTURE_LIMIT_S)
+
         def session() -> None:
+            self._progress.beat(loop)
             password = read_password(camera.password_file, camera=camera.id)
             address = SourceAddress(camera.id, url, camera.username, password, camera.loop)
-            Capture(address, sinks, clock, self._stop).run_once()
+            Capture(address, [_Pulse(self._progress, loop), *sinks], clock, self._stop).run_once()
 
         def failed(exc: Exception) -> None:
             # Told again by the session that it ended; where none could begin, only here.
             if role is StreamRole.MAIN and isinstance(exc, CameraError):
                 self._recorder.end(exc)
 
-        return Stage(f"capture-{role.value}", session, stop=self._stop, backoff=_BACKOFF, on_failure=failed)
+        return Stage(loop, session, stop=self._stop, backoff=_BACKOFF, on_failure=failed)
 
     def _record_once(self, recorder_stop: threading.Event) -> None:
         self._recorder.run_once(recorder_stop)
         self._progress.beat("recorder")
+
+    def _tell_once(self) -> None:
+        self._stop.wait(_STATUS_INTERVAL_S)
         # Nobody misses a status of the past: while the node is away they must not pile up.
-        if self._status.is_due() and self._node.is_connected:
-            self._node.send(self._status.make())
+        if self._node.is_connected:
+            self._node.send(self._condition.tell())
+
+
+class _Pulse:
+    """The watchdog's ear on a capture: FFmpeg may hang where none of its limits holds, in a driver for example."""
+
+    def __init__(self, progress: Progress, loop: str) -> None:
+        self._progress = progress
+        self._loop = loop
+
+    def begin(self, session: Session) -> None:
+        return
+
+    def change(self, shape: Shape) -> None:
+        return
+
+    def take(self, captured: CapturedPacket) -> None:
+        self._progress.beat(self._loop)
+
+    def end(self, failure: CameraError | None = None) -> None:
+        self._progress.beat(self._loop)
 
 
 class _Telling:
@@ -237,59 +268,3 @@ class _VisionSink:
 
     def close(self) -> None:
         self._sender.close()
-
-
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    mono_ns: int
-    counts: RecorderCounts
-
-
-class _Status:
-    """How the recording goes, each second; the rates are those of the second before."""
-
-    def __init__(self, camera: str, recorder: Recorder, vision: _VisionSink, outages: OutageBook, clock: Clock) -> None:
-        self._camera = camera
-        self._recorder = recorder
-        self._vision = vision
-        self._outages = outages
-        self._clock = clock
-        self._since_wall_ns = clock.wall_ns()
-        self._condition = StreamCondition.OFFLINE
-        self._last = _Sample(clock.mono_ns(), recorder.counts)
-
-    def is_due(self) -> bool:
-        return time.monotonic_ns() - self._last.mono_ns >= _STATUS_INTERVAL_NS
-
-    def make(self) -> CameraStatus:
-        now = _Sample(self._clock.mono_ns(), self._recorder.counts)
-        past_s = max((now.mono_ns - self._last.mono_ns) / NS_PER_S, 1e-3)
-        frames = now.counts.recorded - self._last.counts.recorded
-        size_bytes = now.counts.bytes - self._last.counts.bytes
-        self._last = now
-        outage = self._outages.current
-        condition = _condition(frames, is_disk=self._outages.is_open_for_disk, has_outage=outage is not None)
-        if condition is not self._condition:
-            self._condition, self._since_wall_ns = condition, self._clock.wall_ns()
-        seen_ns = now.counts.last_frame_mono_ns
-        return CameraStatus(
-            camera=self._camera,
-            stream=condition,
-            since_wall_ns=self._since_wall_ns,
-            reason="" if outage is None else outage[0],
-            frames_recorded=now.counts.recorded,
-            frames_lost=now.counts.lost,
-            vision_dropped=self._vision.dropped,
-            frame_age_s=(now.mono_ns - seen_ns) / NS_PER_S if seen_ns else -1.0,
-            fps=round(frames / past_s, 2),
-            bitrate_bps=round(size_bytes * 8 / past_s),
-            disk_write_p99_ms=round(now.counts.write_p99_ms, 2),
-        )
-
-
-def _condition(frames: int, *, is_disk: bool, has_outage: bool) -> StreamCondition:
-    if is_disk:
-        return StreamCondition.DEGRADED
-    if has_outage or not frames:
-        return StreamCondition.OFFLINE
-    return StreamCondition.STREAMING

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 import av
@@ -25,6 +24,7 @@ from agent.recording.boot import next_run, require_ring
 from agent.recording.folder import disk_error
 from agent.recording.open_segment import OpenSegment, Place, RecorderSettings
 from agent.recording.outages import OutageBook
+from agent.recording.tally import RecorderCounts, Tally
 from agent.units import NS_PER_S
 
 __all__ = ["Listener", "Recorder", "RecorderCounts", "RecorderSettings"]
@@ -40,7 +40,6 @@ _IDLE_S: Final = 1.0
 _NO_IDR_NS: Final = 10 * NS_PER_S
 # After the disk refused, a new segment is tried this often.
 _DISK_RETRY_NS: Final = NS_PER_S
-_SAMPLES: Final = 512
 
 _log = log.get("recorder")
 
@@ -51,17 +50,6 @@ class Listener(Protocol):
     def opened(self, notice: SegmentOpened) -> None: ...
 
     def closed(self, notice: SegmentClosed) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class RecorderCounts:
-    """Since the process started. `lost` frames arrived and were not recorded."""
-
-    recorded: int
-    lost: int
-    bytes: int
-    write_p99_ms: float
-    last_frame_mono_ns: int
 
 
 class Recorder:
@@ -84,11 +72,7 @@ class Recorder:
         self._headless_since_ns: int | None = None
         self._n = 0
         self._retry_mono_ns = 0
-        # Each counter is written by one thread only: what capture dropped, and what the disk did not take.
-        self._dropped = self._lost = 0
-        self._recorded = self._bytes = 0
-        self._write_ms: list[float] = []
-        self._last_frame_mono_ns = 0
+        self._tally = Tally()
 
     # --- capture's thread
 
@@ -108,7 +92,7 @@ class Recorder:
             self._is_skipping = not self._mailbox.put(Skipped())
         if self._is_skipping or not self._mailbox.put(captured, captured.packet.size):
             self._is_skipping = True
-            self._dropped += 1
+            self._tally.dropped += 1
         if captured.is_idr or captured.media_ns >= self._rouse_at_media_ns:
             self._rouse_at_media_ns = captured.media_ns + _GATHER_NS
             self._roused.set()
@@ -147,9 +131,7 @@ class Recorder:
 
     @property
     def counts(self) -> RecorderCounts:
-        samples = sorted(self._write_ms)
-        p99_ms = samples[int(len(samples) * 0.99)] if samples else 0.0
-        return RecorderCounts(self._recorded, self._dropped + self._lost, self._bytes, p99_ms, self._last_frame_mono_ns)
+        return self._tally.counts
 
     def _handle_waiting(self) -> None:
         # One by one from a queue of our own: an unforeseen failure costs one item, not the border of a run behind it.
@@ -180,7 +162,7 @@ class Recorder:
         if captured.is_idr and self._is_due(captured):
             self._close_segment()
         if self._segment is None and not (captured.is_idr and self._open_segment(captured)):
-            self._lost += self._n > 0 or self._outages.is_open_for_disk
+            self._tally.lost += self._n > 0 or self._outages.is_open_for_disk
             self._note_headless(captured)
             return
         segment = self._segment
@@ -188,22 +170,22 @@ class Recorder:
         try:
             if segment.write(captured):
                 self._tell(segment)
-                self._note_write(segment.writer.write_s)
+                self._tally.note_write(segment.writer.write_s)
         except OSError as exc:
-            # The writer has counted this packet too.
-            self._recorded += 1
+            self._note_frame(captured)
             self._abandon(segment, exc)
             return
         except av.FFmpegError as exc:
             # A packet that the muxer refuses costs itself, not the segment.
-            self._lost += 1
+            self._tally.lost += 1
             if segment.refused == 0:
                 _log.warning("packets refused", camera=self._settings.camera, problem=str(exc))
             segment.refused += 1
             return
-        self._recorded += 1
-        self._bytes += captured.packet.size
-        self._last_frame_mono_ns = self._clock.mono_ns()
+        self._note_frame(captured)
+
+    def _note_frame(self, captured: CapturedPacket) -> None:
+        self._tally.note_frame(captured.packet.size, captured.media_ns, self._clock.mono_ns())
 
     def _note_headless(self, captured: CapturedPacket) -> None:
         """A stream that sends packets and never one to begin with leaves a gap of its own name."""
@@ -270,8 +252,7 @@ class Recorder:
         written = segment.writer.frames
         closed = segment.abandon()
         kept = 0 if closed is None else closed.frames
-        self._recorded -= written - kept
-        self._lost += written - kept
+        self._tally.take_back(written - kept)
         if closed is not None:
             self._tell_closed(segment, closed)
         self._n += 1
@@ -293,8 +274,4 @@ class Recorder:
     def _end_run(self) -> None:
         self._close_segment()
         self._session = None
-
-    def _note_write(self, write_s: float) -> None:
-        self._write_ms.append(write_s * 1000)
-        if len(self._write_ms) > _SAMPLES:
-            del self._write_ms[: -_SAMPLES // 2]
+        self._tally.end_run()
