@@ -6,6 +6,7 @@ A failure has the name of the gap that it causes.
 from __future__ import annotations
 
 import io
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -39,6 +40,10 @@ _RTSP: Final = {"rtsp_transport": "tcp", "allowed_media_types": "video", "analyz
 _DEFAULT_RATE: Final = Fraction(25)
 
 
+# Cheap cameras want the password in the path or the query: /user=admin_password=secret_channel=1.sdp
+_SECRET: Final = re.compile(r"(?i)((?:password|passwd|pass|pwd)=)[^_&/?]*")
+
+
 @dataclass(frozen=True, slots=True)
 class SourceAddress:
     """Where a stream comes from. `url`: rtsp://…, rtsps://…, v4l2:/dev/video0 or file:street.mp4. The password is never
@@ -55,12 +60,15 @@ class SourceAddress:
         return self.url.startswith("file:")
 
     @property
+    def is_network(self) -> bool:
+        return self.url.startswith(("rtsp://", "rtsps://"))
+
+    @property
     def shown(self) -> str:
         """The address without credentials, for people."""
         parts = urlsplit(self.url)
-        return (
-            self.url if "@" not in parts.netloc else urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-        )
+        plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else self.url
+        return _SECRET.sub(r"\1…", plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +128,7 @@ def open_source(address: SourceAddress) -> Source:
     """Connect and learn the format. Raises the CameraError that says why not and what to do."""
     try:
         container = _open(address)
-    except (av.FFmpegError, OSError, ValueError) as exc:
+    except (av.FFmpegError, OSError) as exc:
         raise _opening_failed(address, exc) from exc
     try:
         stream = next(iter(container.streams.video), None)
@@ -159,13 +167,14 @@ def _open(address: SourceAddress) -> InputContainer:
     if address.url.startswith("v4l2:"):
         # Cameras that encode by themselves offer this format; raw pictures are not recorded (architecture, decision 1).
         return av.open(address.url.removeprefix("v4l2:"), format="v4l2", options={"input_format": "h264"})
-    if address.url.startswith(("rtsp://", "rtsps://")):
+    if address.is_network:
         return av.open(
             _with_credentials(address),
             options=_RTSP,
             timeout=(OPEN_LIMIT_S, STALL_LIMIT_S),
         )
-    raise ValueError("write rtsp://…, v4l2:/dev/video0 or file:street.mp4")
+    remedy = "write rtsp://…, v4l2:/dev/video0 or file:street.mp4"
+    raise CameraUnreachable(camera=address.camera, source=address.shown, remedy=remedy)
 
 
 def _with_credentials(address: SourceAddress) -> str:
@@ -199,6 +208,10 @@ def _opening_failed(address: SourceAddress, exc: Exception) -> CameraError:
         return CameraUnreachable(remedy=remedy, **facts)
     if isinstance(exc, av.HTTPNotFoundError):
         return CameraUnreachable(remedy="the camera has no stream of this path; correct its url", **facts)
+    if isinstance(exc, av.InvalidDataError | av.ExitError) and address.is_network:
+        # Also what FFmpeg makes of a camera that takes the call and says nothing until the time is over.
+        remedy = "something answers, but not as an RTSP camera; check address and port, and restart the camera"
+        return CameraUnreachable(remedy=remedy, **facts)
     if isinstance(exc, av.InvalidDataError):
         return StreamUnsupported(remedy="it is no video that can be read", **facts)
     problem = getattr(exc, "strerror", None) or str(exc)

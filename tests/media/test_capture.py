@@ -160,3 +160,32 @@ def test_a_password_file_that_cannot_be_read_is_named(tmp_path: Path, content: b
     with pytest.raises(CameraRefused, match=r"c01\.secret") as caught:
         read_password(str(path), camera="c01")
     assert caught.value.reason == "camera_refused"
+
+
+def test_a_camera_that_takes_the_call_and_says_nothing_is_unreachable() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        with pytest.raises(CameraUnreachable, match="restart the camera"):
+            open_source(SourceAddress("c01", f"rtsp://127.0.0.1:{silent.getsockname()[1]}/cam"))
+
+
+def test_an_address_that_is_none_says_how_to_write_one() -> None:
+    with pytest.raises(CameraUnreachable, match="rtsp://"):
+        open_source(SourceAddress("c01", "http://camera/cam"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rtsp://admin:geheim@camera:554/main",
+        "rtsp://admin:ge@heim@camera:554/main",
+        "rtsp://camera:554/user=admin_password=geheim_channel=1_stream=0.sdp",
+        "rtsp://camera:554/live?usr=admin&pwd=geheim&channel=1",
+        "rtsp://camera:554/live?PASSWORD=geheim",
+    ],
+)
+def test_no_password_is_shown_wherever_the_camera_wants_it(url: str) -> None:
+    shown = SourceAddress("c01", url).shown
+    assert "heim" not in shown
+    assert shown.startswith("rtsp://camera:554/")
