@@ -162,7 +162,7 @@ class Recorder:
         if captured.is_idr and self._is_due(captured):
             self._close_segment()
         if self._segment is None and not (captured.is_idr and self._open_segment(captured)):
-            self._tally.lost += self._n > 0 or self._outages.is_open_for_disk
+            self._tally.lost += 1
             self._note_headless(captured)
             return
         segment = self._segment

@@ -99,6 +99,8 @@ def test_a_run_is_recorded_from_its_first_idr_on(tmp_path: Path, film: Path) -> 
     play(ring, film, skip=20)
     (closed,) = ring.closes
     assert closed.start_wall_ns == ANCHOR_WALL_NS + 50 * FRAME_NS
+    # No decoder could have shown the 30 before it; they arrived all the same.
+    assert (ring.recorder.counts.recorded, ring.recorder.counts.lost) == (100, 30)
     assert ring.scan(closed).fragments[0].starts_at_idr
 
 
