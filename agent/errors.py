@@ -30,6 +30,13 @@ WaysideError
 │   ├── CommandRejected     refused before any work, with the reason for the requester
 │   ├── CommandFailed       tried and failed
 │   └── NoAnswer            the node did not answer in time
+├── SignatureError       a signed document or a key that cannot be believed; `reason` is a machine word
+├── EnrolmentError       a node could not be enrolled or renewed
+│   ├── ClaimRefused        the centre or the node refused the order; `reason`: used, expired, wrong_site …
+│   └── CentreUnreachable   nobody answered, or somebody else
+├── RegisterError        the office's register: a row, a site, an order that cannot be
+├── SetupError           the technician's page refused: closed, locked, wrong PIN
+├── DiscoveryError       a camera's own interface (ONVIF) answered wrongly or not at all
 ├── UploadError          the receiver of a clip refused or vanished
 ├── LinkError            a frame on a runtime socket that is not ours, or a socket that cannot be had
 ├── SupervisorGone       the supervisor ended before its process began
@@ -187,6 +194,34 @@ class NoAnswer(CommandError):
     summary = "the node did not answer"
 
 
+class SignatureError(WaysideError):
+    summary = "this cannot be believed"
+
+
+class EnrolmentError(WaysideError):
+    summary = "the node cannot be enrolled"
+
+
+class ClaimRefused(EnrolmentError):
+    summary = "the work order was refused"
+
+
+class CentreUnreachable(EnrolmentError):
+    summary = "the centre cannot be reached"
+
+
+class RegisterError(WaysideError):
+    summary = "the register does not allow this"
+
+
+class SetupError(WaysideError):
+    summary = "set-up refused"
+
+
+class DiscoveryError(WaysideError):
+    summary = "the camera's own interface does not answer as it should"
+
+
 class UploadError(WaysideError):
     summary = "the upload failed"
 
@@ -203,7 +238,7 @@ EXIT_PARTIAL = 3
 
 def exit_code(error: WaysideError) -> int:
     """What a command that ends with this error exits with."""
-    return EXIT_USAGE if isinstance(error, UsageError | ConfigError) else EXIT_FAILED
+    return EXIT_USAGE if isinstance(error, UsageError | ConfigError | RegisterError) else EXIT_FAILED
 
 
 class SupervisorGone(WaysideError):
