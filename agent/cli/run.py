@@ -2,48 +2,44 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from agent.cli.faults import explained
 from agent.cli.settings import ConfigOption
 
-if TYPE_CHECKING:
-    from agent.config import Config
-    from agent.processes.supervise import ChildCommand
-
-# 2 s of silence is a hang for those that must be back within 5 s (product: findings again within 5 s); a camera's disk
-# may take a little longer.
-_WATCHDOG_S = 2.0
-_CAMERA_WATCHDOG_S = 3.0
+WaitOption = Annotated[bool, typer.Option("--wait", help="wait for the configuration where there is none yet")]
 
 
 @explained
-def run(config: ConfigOption) -> None:
-    """Run the whole agent under a small supervisor, for a desk, a test or a machine without systemd."""
+def run(config: ConfigOption, *, wait: WaitOption = False) -> None:
+    """Run the whole agent under a small supervisor, for a desk, a test or a machine without systemd.
+
+    The configuration, its scenes and its secrets are followed: a change restarts the processes that it concerns.
+    """
     from agent import log
+    from agent.processes.children import plan_children
     from agent.processes.entry import load_config, stop_on_signals
+    from agent.processes.follow import Follower, wait_for_config
     from agent.processes.supervise import supervise
 
-    settings = load_config(config)
-    log.setup()
-    raise typer.Exit(supervise(_children(settings, config), Path(settings.runtime_dir), stop_on_signals()))
-
-
-def _children(settings: Config, config: Path) -> list[ChildCommand]:
-    from agent.processes.supervise import ChildCommand
-
-    base = (sys.executable, "-m", "agent.processes")
-    tail = ("--config", str(config))
-    cameras = [
-        ChildCommand(f"camera-{camera.id}", (*base, "camera", camera.id, *tail), _CAMERA_WATCHDOG_S)
-        for camera in settings.cameras
-    ]
-    others = [ChildCommand(name, (*base, name, *tail), _WATCHDOG_S) for name in ("node", "vision")]
-    return [*cameras, *others]
+    stop = stop_on_signals()
+    if wait:
+        log.setup()
+        settings = wait_for_config(config, stop)
+        if settings is None:
+            return
+    else:
+        settings = load_config(config)
+        log.setup()
+    follower = Follower(config, settings)
+    try:
+        code = supervise(plan_children(settings, config), Path(settings.runtime_dir), stop, follower.plan)
+    finally:
+        follower.close()
+    raise typer.Exit(code)
 
 
 @explained

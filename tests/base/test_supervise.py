@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,11 +77,16 @@ class Supervised:
         self.stop = threading.Event()
         self.code: int | None = None
         self._commands = commands
+        self.wanted: list[ChildCommand] | None = None
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
     def _run(self) -> None:
-        self.code = supervise(self._commands, self.folder, self.stop)
+        self.code = supervise(self._commands, self.folder, self.stop, self._plan)
+
+    def _plan(self) -> list[ChildCommand] | None:
+        wanted, self.wanted = self.wanted, None
+        return wanted
 
     def pid(self, name: str) -> int:
         try:
@@ -198,3 +204,33 @@ def test_children_die_with_a_supervisor_that_was_killed(folder: Path) -> None:
         supervisor.wait()
     wait_until(lambda: not is_alive(pid))
     assert not (folder / f"ended-{pid}").exists()
+
+
+def test_a_changed_plan_disturbs_only_what_it_changes(supervised: Callable[..., Supervised], folder: Path) -> None:
+    kept, changed, dropped = (child(name, HEALTHY) for name in ("kept", "changed", "dropped"))
+    one = supervised(kept, changed, dropped)
+    kept_pid, changed_pid, dropped_pid = (one.wait_for_ready(name) for name in ("kept", "changed", "dropped"))
+
+    one.wanted = [kept, replace(changed, settings="other"), child("added", HEALTHY)]
+
+    one.wait_for_ready("changed", other_than=changed_pid)
+    one.wait_for_ready("added")
+    wait_until(lambda: not one.pid("dropped"))
+    assert (folder / f"ended-{changed_pid}").exists()
+    assert (folder / f"ended-{dropped_pid}").exists()
+    assert one.pid("kept") == kept_pid
+    assert is_alive(kept_pid)
+    assert one.end() == 0
+
+
+def test_a_stopped_child_that_is_not_wanted_any_more_ends_too(
+    supervised: Callable[..., Supervised], folder: Path
+) -> None:
+    one = supervised(child("one", HEALTHY))
+    pid = one.wait_for_ready("one")
+    os.kill(pid, signal.SIGSTOP)
+
+    one.wanted = []
+
+    wait_until(lambda: not is_alive(pid))
+    assert one.end() == 0
