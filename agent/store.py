@@ -53,10 +53,12 @@ def transaction(conn: sqlite3.Connection) -> Iterator[None]:
         conn.execute("BEGIN IMMEDIATE")
         try:
             yield
+            conn.execute("COMMIT")
         except BaseException:
-            conn.execute("ROLLBACK")
+            # A full disk makes SQLite roll back by itself; doing it again would hide why (sqlite.org/lang_transaction).
+            if conn.in_transaction:
+                conn.execute("ROLLBACK")
             raise
-        conn.execute("COMMIT")
     except sqlite3.Error as exc:
         raise StoreError(detail=str(exc)) from exc
 

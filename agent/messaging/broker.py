@@ -43,7 +43,10 @@ class BrokerOptions:
     """How to reach a broker. `url`: mqtt://host[:port] or mqtts://host[:port].
 
     `will` is asked before each attempt, on the client's thread, with the attempt's generation. `window` bounds the
-    messages on the wire without a PUBACK; the broker's receive maximum lowers it.
+    messages on the wire without a PUBACK; the broker's receive maximum lowers it. With `is_manual_ack` a received
+    message is confirmed to the broker only by `BrokerClient.acknowledge`, and comes again after a connection that ended
+    before. The receiver bounds what waits: mosquitto 2.0.11 sends all it has after the first PUBACK, whatever receive
+    maximum or max_inflight_messages say (seen).
     """
 
     url: str
@@ -61,6 +64,7 @@ class BrokerOptions:
     subscriptions: tuple[str, ...] = ()
     window: int = 100
     will: Callable[[int], Will | None] = _no_will
+    is_manual_ack: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +132,15 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message of a subscription. `expiry_s` is what is left of its message expiry, None without one."""
+    """A message of a subscription. `expiry_s` is what is left of its message expiry, None without one. `receipt` is
+    for `BrokerClient.acknowledge`; 0 when there is nothing to confirm."""
 
     generation: int
     topic: str
     payload: bytes
     is_retained: bool
     expiry_s: int | None = None
+    receipt: int = 0
 
 
 BrokerEvent = Connected | Disconnected | Confirmed | Message

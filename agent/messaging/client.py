@@ -12,12 +12,12 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from agent import log
 from agent.errors import BrokerRefused, BrokerUnreachable, MessagingError
-from agent.messaging.broker import BrokerEvent, BrokerOptions, Connected, Disconnected, Publication
+from agent.messaging.broker import BrokerEvent, BrokerOptions, Connected, Disconnected, Message, Publication
 from agent.messaging.connection import Connection
 from agent.stage import Backoff, Stage
 from agent.units import NS_PER_S
@@ -69,6 +69,7 @@ class BrokerClient:
         self._lock = threading.Lock()
         self._queue: deque[tuple[int, Publication]] = deque()
         self._new_filters: deque[str] = deque()
+        self._receipts: deque[Message] = deque()
         self._filters = options.subscriptions
         self._generation = 0
         self._live_generation: int | None = None
@@ -106,6 +107,15 @@ class BrokerClient:
             self._filters = (*self._filters, *fresh)
             if self._live_generation is not None:
                 self._new_filters.extend(fresh)
+        self._wake()
+
+    def acknowledge(self, messages: Iterable[Message]) -> None:
+        """PUBACK these, in the order in which they came (MQTT 5, 4.6); those of an ended connection come again instead.
+
+        After what was published before: so an `ack` leaves earlier than the PUBACK that it stands for. Never blocks.
+        """
+        with self._lock:
+            self._receipts.extend(message for message in messages if message.receipt)
         self._wake()
 
     def close(self, timeout_s: float = 5.0) -> None:
@@ -158,7 +168,7 @@ class BrokerClient:
         if not self._stop.is_set():
             return True
         with self._lock:
-            is_idle = not self._queue and connection.outstanding == 0
+            is_idle = not self._queue and not self._receipts and connection.outstanding == 0
             return not is_idle and self._close_by_ns is not None and time.monotonic_ns() < self._close_by_ns
 
     def _hand_over(self, connection: Connection) -> None:
@@ -171,8 +181,18 @@ class BrokerClient:
             if filters:
                 connection.subscribe(*filters)
             if item is None:
+                self._confirm(connection)
                 return
             connection.send(*item)
+
+    def _confirm(self, connection: Connection) -> None:
+        with self._lock:
+            # Not before what was published earlier is on the wire.
+            receipts = [] if self._queue else list(self._receipts)
+            if receipts:
+                self._receipts.clear()
+        for message in receipts:
+            connection.acknowledge(message)
 
     def _hear(self, event: BrokerEvent) -> None:
         if isinstance(event, Connected):
@@ -191,6 +211,7 @@ class BrokerClient:
             was_live = self._live_generation is not None
             self._live_generation = None
             self._queue.clear()
+            self._receipts.clear()
             self._new_filters.clear()
         reason = str(exc.facts.get("reason", ""))
         is_refusal = isinstance(exc, BrokerRefused)

@@ -11,6 +11,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import MQTTErrorCode
@@ -30,7 +31,7 @@ from agent.messaging.broker import (
     parse_url,
 )
 from agent.messaging.refusals import BUSY_CODES, ended, unreachable
-from agent.messaging.transport import RECEIVE_MAXIMUM, make_client, properties_of
+from agent.messaging.transport import RECEIVE_MAXIMUM, connect_properties, make_client, properties_of
 from agent.units import NS_PER_S
 
 # A broker that takes longer for its CONNACK or SUBACK is as good as away.
@@ -87,17 +88,13 @@ class Connection:
         Raises BrokerRefused, BrokerUnreachable.
         """
         endpoint = parse_url(self._options.url)
-        properties = None
-        if self._is_v5:
-            properties = properties_of(PacketTypes.CONNECT)
-            properties.SessionExpiryInterval = self._options.session_expiry_s
         try:
             self._client.connect(
                 endpoint.host,
                 endpoint.port,
                 keepalive=self._options.keepalive_s,
                 clean_start=self._options.is_clean_start if self._is_v5 else mqtt.MQTT_CLEAN_START_FIRST_ONLY,
-                properties=properties,
+                properties=connect_properties(self._options),
             )
         except OSError as exc:
             raise unreachable(exc, self._options.url) from exc
@@ -134,6 +131,11 @@ class Connection:
 
     def subscribe(self, *filters: str) -> None:
         self._client.subscribe([(one, 1) for one in filters])
+
+    def acknowledge(self, message: Message) -> None:
+        """PUBACK, if it came by this connection and under `is_manual_ack`."""
+        if message.generation == self._generation:
+            self._client.ack(message.receipt, 1)
 
     def pump(self, timeout_s: float) -> None:
         """Read and write what the socket allows, for at most `timeout_s` without traffic.
@@ -248,12 +250,7 @@ class Connection:
     def _go_live(self, refused: tuple[str, ...]) -> None:
         if self._connack is not None:
             self._is_live = True
-            ack = self._connack
-            self._emit(
-                Connected(
-                    ack.generation, ack.is_session_present, ack.window, ack.max_packet_bytes, refused_filters=refused
-                )
-            )
+            self._emit(replace(self._connack, refused_filters=refused))
 
     def _on_publish(
         self, client: mqtt.Client, userdata: object, mid: int, code: ReasonCode, props: Properties | None
@@ -279,6 +276,7 @@ class Connection:
                 bytes(message.payload),
                 bool(message.retain),
                 None if expiry is None else int(expiry),
+                message.mid if self._options.is_manual_ack and message.qos else 0,
             )
         )
 

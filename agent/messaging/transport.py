@@ -26,6 +26,7 @@ def make_client(options: BrokerOptions, generation: int) -> mqtt.Client:
         client_id=options.client_id,
         clean_session=None if is_v5 else options.is_clean_start,
         protocol=mqtt.MQTTv5 if is_v5 else mqtt.MQTTv311,
+        manual_ack=options.is_manual_ack,
     )
     # The window is kept by Connection, from the broker's receive maximum, which paho ignores; paho must not queue too.
     client.max_inflight_messages_set(RECEIVE_MAXIMUM)
@@ -43,6 +44,15 @@ def make_client(options: BrokerOptions, generation: int) -> mqtt.Client:
 def properties_of(packet_type: int) -> Properties:
     """Empty MQTT 5 properties for one kind of packet."""
     return Properties(packet_type)  # type: ignore[no-untyped-call]  # paho 2.2 annotates all but this
+
+
+def connect_properties(options: BrokerOptions) -> Properties | None:
+    """Of CONNECT; None under 3.1.1."""
+    if options.protocol != "5":
+        return None
+    properties = properties_of(PacketTypes.CONNECT)
+    properties.SessionExpiryInterval = options.session_expiry_s
+    return properties
 
 
 def _set_will(client: mqtt.Client, will: Will, *, is_v5: bool) -> None:

@@ -224,3 +224,20 @@ def test_message_expiry_travels(broker, connect):
 def test_a_url_that_is_no_broker_is_refused(url):
     with pytest.raises(ConfigError):
         parse_url(url)
+
+
+def test_an_unacknowledged_message_comes_again_and_an_acknowledged_one_does_not(broker, connect):
+    manual = {"subscriptions": ("t/#",), "is_manual_ack": True}
+    reader, heard = connect(options(broker, "reader", **manual))
+    sender, _ = connect(options(broker))
+    for number in range(25):
+        sender.publish(Publication("t/x", str(number).encode()))
+    wait_until(lambda: len(payloads(heard)) >= 4, "nothing came")
+    reader.acknowledge(heard.of(Message)[:4])
+    wait_until(lambda: len(payloads(heard)) == 25, "what was confirmed made no room")
+    reader.close(1.0)
+    second, again = connect(options(broker, "reader", **manual))
+    wait_until(lambda: bool(payloads(again)), "nothing came again")
+    second.acknowledge(again.of(Message)[:1])
+    wait_until(lambda: len(payloads(again)) == 21, "not everything came again")
+    assert payloads(again) == [str(number).encode() for number in range(4, 25)]
