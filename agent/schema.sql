@@ -50,6 +50,7 @@ CREATE TABLE IF NOT EXISTS outage (            -- told by the camera process
     boot          INTEGER NOT NULL,
     reason        TEXT    NOT NULL,
     detail        TEXT    NOT NULL,
+    seq           INTEGER NOT NULL,            -- of the ledger's record that told it first
     PRIMARY KEY (camera, start_wall_ns)
 ) STRICT, WITHOUT ROWID;
 

@@ -113,7 +113,7 @@ def last_session(conn: sqlite3.Connection, process: str, camera: str = "") -> st
 def open_outage(conn: sqlite3.Connection, camera: str) -> Outage | None:
     """The newest outage of this camera, if its end was not told yet."""
     row = conn.execute(
-        "SELECT start_wall_ns, end_wall_ns, boot, reason, detail FROM outage WHERE camera = ?"
+        "SELECT start_wall_ns, end_wall_ns, boot, reason, detail, seq FROM outage WHERE camera = ?"
         " ORDER BY start_wall_ns DESC LIMIT 1",
         (camera,),
     ).fetchone()
@@ -133,7 +133,7 @@ def known_cameras(conn: sqlite3.Connection) -> list[str]:
 def gather(conn: sqlite3.Connection, camera: str, span: WallSpan, running: Running) -> Evidence:
     """All that bears on holes of `camera` that touch `span`."""
     outages = conn.execute(
-        "SELECT start_wall_ns, end_wall_ns, boot, reason, detail FROM outage"
+        "SELECT start_wall_ns, end_wall_ns, boot, reason, detail, seq FROM outage"
         " WHERE camera = ? AND start_wall_ns < ? AND (end_wall_ns > ? OR end_wall_ns = 0) ORDER BY start_wall_ns",
         (camera, span.end_ns, span.start_ns),
     )
@@ -169,14 +169,14 @@ def _marks(conn: sqlite3.Connection, camera: str, span: WallSpan) -> tuple[Mark,
     return tuple(Mark(seq, MarkKind(kind), boot, wall_ns, alive) for seq, kind, boot, wall_ns, alive in rows)
 
 
-def _outage(row: tuple[int, int, int, str, str]) -> Outage:
-    start_wall_ns, end_wall_ns, boot, reason, detail = row
+def _outage(row: tuple[int, int, int, str, str, int]) -> Outage:
+    start_wall_ns, end_wall_ns, boot, reason, detail, seq = row
     try:
         known = GapReason(reason)
     except ValueError:
         # A later version's reason: what it said is kept in words.
         known, detail = GapReason.CAUSE_UNKNOWN, f"{reason} {detail}".strip()
-    return Outage(start_wall_ns, end_wall_ns, boot, known, detail)
+    return Outage(start_wall_ns, end_wall_ns, boot, known, detail, seq)
 
 
 def _apply_all(conn: sqlite3.Connection, records: Iterable[LedgerRecord]) -> int:
@@ -200,10 +200,11 @@ def _apply(conn: sqlite3.Connection, record: LedgerRecord, data: Record) -> None
         _apply_expired(conn, data)
     elif isinstance(data, OutageTold):
         conn.execute(
-            "INSERT INTO outage (camera, start_wall_ns, end_wall_ns, boot, reason, detail) VALUES (?, ?, ?, ?, ?, ?)"
+            "INSERT INTO outage (camera, start_wall_ns, end_wall_ns, boot, reason, detail, seq)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (camera, start_wall_ns) DO UPDATE SET end_wall_ns = max(end_wall_ns, excluded.end_wall_ns),"
             " reason = excluded.reason, detail = excluded.detail",
-            (data.camera, data.start_wall_ns, data.end_wall_ns, data.boot, data.reason, data.detail),
+            (data.camera, data.start_wall_ns, data.end_wall_ns, data.boot, data.reason, data.detail, record.seq),
         )
     elif isinstance(data, HoldMade):
         holds.keep(conn, data)

@@ -68,13 +68,14 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """Told by the camera process. `end_wall_ns` 0: no end was ever told."""
+    """Told by the camera process. `end_wall_ns` 0: no end was ever told. `seq`: the ledger's record; 0: unknown."""
 
     start_wall_ns: int
     end_wall_ns: int
     boot: int
     reason: GapReason
     detail: str
+    seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +180,10 @@ class _Judge:
         resumed = min(
             (each.start_ns for each in self._footage if each.start_ns > outage.start_wall_ns), default=self._now_wall_ns
         )
-        return WallSpan(
-            outage.start_wall_ns, min(resumed, outage_end(outage.start_wall_ns, self._evidence.marks, hole.end_ns))
-        )
+        # What stands before it in the ledger was over when it was told, whatever the clocks say: the hello of the very
+        # process that tells it comes a moment after the outage began.
+        later = [mark for mark in self._evidence.marks if mark.seq > outage.seq]
+        return WallSpan(outage.start_wall_ns, min(resumed, outage_end(outage.start_wall_ns, later, hole.end_ns)))
 
     def _out_of_service(self, hole: WallSpan) -> Iterable[WallSpan]:
         if not self._evidence.in_service:

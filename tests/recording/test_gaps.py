@@ -148,6 +148,22 @@ def test_a_hole_between_two_runs_has_the_reason_its_evidence_gives(
     assert told(explain(span(50, 170), recorded, evidence, NOW)) == expected
 
 
+def test_a_camera_that_was_away_when_the_agent_began_is_away_and_not_the_agent() -> None:
+    # The camera's process finds nobody before the node has started and heard its hello.
+    marks = [mark(1, AGENT_STARTED, 100.4), mark(2, STARTED, 100.6)]
+    never = Outage(int(100 * S), 0, 1, R.CAMERA_UNREACHABLE, "", seq=3)
+    service = [WallSpan(100 * S, 0)]
+    gaps = explain(span(100, 160), [], Evidence([never], marks, in_service=service), 160 * S)
+    assert told(gaps) == [(100, 160, R.CAMERA_UNREACHABLE)]
+
+
+def test_an_outage_ends_with_the_process_that_told_it() -> None:
+    marks = [*BEGAN, mark(4, STARTED, 150)]
+    never = Outage(int(100 * S), 0, 1, R.CAMERA_UNREACHABLE, "", seq=3)
+    gaps = explain(span(0, 200), [BEFORE, AFTER], Evidence([never], marks), NOW)
+    assert told(gaps)[0] == (100, 150, R.CAMERA_UNREACHABLE)
+
+
 def test_a_hole_is_judged_as_a_whole_where_the_asked_span_cuts_it() -> None:
     evidence = Evidence(marks=[*BEGAN, mark(3, STARTED, 150)])
     assert told(explain(span(110, 120), [BEFORE, AFTER], evidence, NOW)) == [(110, 120, R.CAPTURE_CRASHED)]
