@@ -1,0 +1,1 @@
+"""Acceptance: what was measured on site, what is missing or waived, and the signed report of both."""
