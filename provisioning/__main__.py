@@ -1,4 +1,4 @@
-"""`wayside-provision` and `python -m provisioning`. Its commands are not built yet; until then it says so."""
+"""`wayside-provision` and `python -m provisioning`: all its commands in one application."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import Annotated
 import typer
 
 from agent import __version__
+from provisioning.cli import doctor
 
 app = typer.Typer(
     name="wayside-provision",
-    help="The office's and the technician's tool.\n\n"
-    "Nothing can be provisioned with it yet: `office` (registers, certificates, work orders, labels), `page` (the "
-    "technician's page on the node) and `doctor` (what is wrong with this node) come in the next step.",
+    help="The office's and the technician's tool.",
     add_completion=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -33,6 +32,9 @@ def provision(
     ] = False,
 ) -> None:
     """Typer needs a callback to accept options without a command."""
+
+
+app.command()(doctor.doctor)
 
 
 def main() -> None:
