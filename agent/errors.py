@@ -38,6 +38,7 @@ WaysideError
 ├── SetupError           the technician's page refused: closed, locked, wrong PIN
 ├── DiscoveryError       a camera's own interface (ONVIF) answered wrongly or not at all
 ├── UploadError          the receiver of a clip refused or vanished
+├── ServeError           the centre's server cannot listen, or cannot do what it is there for
 ├── LinkError            a frame on a runtime socket that is not ours, or a socket that cannot be had
 ├── SupervisorGone       the supervisor ended before its process began
 └── BenchError           a measurement could not be made
@@ -224,6 +225,10 @@ class DiscoveryError(WaysideError):
 
 class UploadError(WaysideError):
     summary = "the upload failed"
+
+
+class ServeError(WaysideError):
+    summary = "the centre cannot serve"
 
 
 class LinkError(WaysideError):

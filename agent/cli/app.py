@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from agent import __version__
-from agent.cli import analyse, bench, centre, check, demo, footage, run
+from agent.cli import analyse, bench, centre, check, demo, footage, run, serve
 
 app = typer.Typer(
     name="wayside",
@@ -41,5 +41,6 @@ app.command()(run.node)
 app.command()(check.check)
 app.command()(analyse.analyse)
 app.add_typer(footage.app)
+centre.app.command()(serve.serve)
 app.add_typer(centre.app)
 app.add_typer(bench.app)
