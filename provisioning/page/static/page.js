@@ -1,0 +1,36 @@
+// What every page does: a form is sent once, and says that it is under way.
+"use strict";
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.sent) {
+    event.preventDefault();
+    return;
+  }
+  form.dataset.sent = "yes";
+  const button = event.submitter || document.querySelector(`button[form="${form.id}"]`);
+  if (button) button.classList.add("busy");
+});
+
+// Coming back with the browser's arrow shows the page as it was left: its forms may be sent again.
+window.addEventListener("pageshow", () => {
+  for (const form of document.forms) delete form.dataset.sent;
+  for (const button of document.querySelectorAll(".busy")) button.classList.remove("busy");
+});
+
+// A choice that needs no second tap: <select data-send> or <input type="file" data-send>.
+document.addEventListener("change", (event) => {
+  const field = event.target;
+  if (field.dataset.send !== undefined && field.form && field.value) field.form.requestSubmit();
+});
+
+// <body> pages that wait for something: <meta name="again" content="5"> reloads without a script-less page's blinking.
+const again = document.querySelector('meta[name="again"]');
+if (again) window.setTimeout(() => window.location.reload(), Number(again.content) * 1000);
+
+/** POST with the page's token; `fields` is a plain object or a FormData. Gives the Response. */
+function send(path, fields) {
+  const token = document.querySelector('meta[name="csrf"]').content;
+  const body = fields instanceof FormData ? fields : new URLSearchParams(fields);
+  return fetch(path, { method: "POST", body, headers: { "X-Csrf": token, Accept: "application/json" } });
+}
