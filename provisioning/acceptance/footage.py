@@ -10,7 +10,7 @@ import os
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import TYPE_CHECKING, Final
 
 from agent.errors import (
     ClipDamaged,
@@ -32,12 +32,16 @@ from agent.store import open_store
 from agent.units import NS_PER_S, WallSpan
 from provisioning.acceptance.measures import ProvenClip
 
+if TYPE_CHECKING:
+    from agent.media.decoder import Picture
+
 CLIP_S: Final = 10
 # A fragment is on disk at most 2 s after its last frame (product); 3 s leaves room for a camera that sends late.
 _ON_DISK_S: Final = 3
 # Wide enough to see a plate's place, small enough that eight of them travel by phone.
 _PICTURE_WIDTH_PX: Final = 960
-_JPEG_QUALITY: Final = 80
+# IMWRITE_JPEG_QUALITY is 1.
+_JPEG: Final = (1, 80)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,34 +102,39 @@ def _look_into(data_dir: Path, row: SegmentRow) -> NewestFootage | None:
 
 def ring_picture(newest: NewestFootage) -> bytes:
     """The newest IDR in the ring as JPEG; empty when it cannot be decoded: the camera's picture is then not known."""
+    picture = decode_idr(newest)
+    return encode_picture(picture) if picture is not None else b""
+
+
+def decode_idr(newest: NewestFootage) -> Picture | None:
+    """The newest IDR of this footage, decoded on the calling thread; None when it is gone or does not decode."""
+    import av
+
+    from agent.media.decoder import Picture
+
     if newest.idr is None:
-        return b""
+        return None
     try:
         with newest.path.open("rb") as file:
             data = os.pread(file.fileno(), newest.idr.size_bytes, newest.idr.offset)
-    except OSError:
-        return b""
-    return _jpeg(io.BytesIO(newest.init + data))
-
-
-def _jpeg(film: IO[bytes]) -> bytes:
-    import av
-    import cv2
-    import numpy as np
-
-    try:
-        with av.open(film, "r") as container:
+        with av.open(io.BytesIO(newest.init + data), "r") as container:
             frame = next(container.decode(video=0), None)
-    except av.FFmpegError:
-        return b""
-    if frame is None:
-        return b""
-    bgr = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
-    if bgr.shape[1] > _PICTURE_WIDTH_PX:
-        height = round(bgr.shape[0] * _PICTURE_WIDTH_PX / bgr.shape[1])
-        bgr = np.asarray(cv2.resize(bgr, (_PICTURE_WIDTH_PX, height), interpolation=cv2.INTER_AREA), np.uint8)
-    _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    return jpeg.tobytes()
+    except (OSError, av.FFmpegError):
+        return None
+    return Picture(frame, 0) if frame is not None else None
+
+
+def encode_picture(picture: Picture) -> bytes:
+    """JPEG, at most 960 px wide."""
+    import cv2
+
+    bgr = picture.bgr()
+    if picture.width > _PICTURE_WIDTH_PX:
+        size = (_PICTURE_WIDTH_PX, round(picture.height * _PICTURE_WIDTH_PX / picture.width))
+        _, jpeg = cv2.imencode(".jpg", cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), _JPEG)
+    else:
+        _, jpeg = cv2.imencode(".jpg", bgr, _JPEG)
+    return bytes(jpeg)
 
 
 def pull_test_clip(data_dir: Path, camera: str, out: Path, now_wall_ns: int) -> ProvenClip | ClipProblem:

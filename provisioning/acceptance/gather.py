@@ -35,11 +35,13 @@ class CameraNotes:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where to measure. `notes` tells what was written down about a camera."""
+    """Where to measure. `notes` tells what was written down about a camera, `ordered` names the cameras
+    of the work order."""
 
     home: NodeHome
     clock: Clock
     notes: Callable[[str], CameraNotes]
+    ordered: tuple[str, ...] = ()
 
 
 def load_config(home: NodeHome) -> Config | None:
@@ -63,6 +65,7 @@ def measure_node(site: Site, config: Config | None) -> NodeMeasures:
         timezone=config.timezone if config else "Asia/Bangkok",
         clock_quality=status.quality.value,
         clock_error_s=status.error_s,
+        absent_cameras=tuple(each for each in site.ordered if config is None or config.camera(each) is None),
     )
 
 

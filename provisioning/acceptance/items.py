@@ -49,6 +49,7 @@ def judge(node: NodeMeasures, cameras: Sequence[CameraMeasures], checks: Sequenc
     items = [_item("enrolled", Verdict.OK if node.is_enrolled else Verdict.FAILED, _yes_no(node.is_enrolled))]
     if not cameras:
         items.append(_item("camera", Verdict.FAILED, "none"))
+    items += [_item("camera", Verdict.FAILED, "absent", camera) for camera in node.absent_cameras]
     if not checks:
         items.append(_item("checks", Verdict.FAILED, "not_done"))
     items += [_of_check(check) for check in checks]

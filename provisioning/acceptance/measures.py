@@ -9,7 +9,8 @@ from provisioning.acceptance.notes import AimNote, CameraNote, WalkNote
 
 @dataclass(frozen=True, slots=True)
 class NodeMeasures:
-    """`clock_quality` is a ClockQuality's word; `clock_error_s` the kernel's bound, None when nothing vouches."""
+    """`clock_quality` is a ClockQuality's word; `clock_error_s` the kernel's bound, None when nothing vouches.
+    `absent_cameras` were ordered and are not set up."""
 
     node: str
     org: str
@@ -22,6 +23,7 @@ class NodeMeasures:
     timezone: str
     clock_quality: str
     clock_error_s: float | None
+    absent_cameras: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class CameraNote(Note, frozen=True, kw_only=True):
     """A camera as it answered when it was probed. `source` holds no credentials; what it did not tell is null.
 
-    `found_by`: onvif, rtsp, v4l2 or csi. `clock_offset_s`: the camera's clock minus the node's.
+    `found_by`: onvif, rtsp, v4l2 or csi. `advice`: words of provisioning.cameras.suggestion. `clock_offset_s`: the
+    camera's clock minus the node's.
     """
 
     camera: str
@@ -31,6 +32,7 @@ class CameraNote(Note, frozen=True, kw_only=True):
     gop_s: float | None = None
     clock_offset_s: float | None = None
     has_password: bool = False
+    advice: tuple[str, ...] = ()
 
 
 class CamerasNote(Note, frozen=True, kw_only=True):
