@@ -9,7 +9,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # --no-deps: the lock names everything; --no-build-isolation: the build's own needs are in the lock as well.
 INSTALL_SELF := $(PIP) install --no-deps --no-build-isolation --editable .
 
-.PHONY: help demo test faults lint format locks clean
+.PHONY: help demo test faults bundle lint format locks clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,9 @@ test: $(VENV)/dev.stamp ## every test; as root it installs the missing Debian pa
 
 faults: $(VENV)/dev.stamp ## the agent hurt for minutes, with the numbers (ARGS="vision-sigkill power")
 	$(VENV)/bin/python -m tests.faults $(ARGS)
+
+bundle: $(VENV)/dev.stamp ## the signed release bundle of the newest commit, in dist/ (ARGS="--key release.key --python 3.13")
+	$(VENV)/bin/python -m provisioning.release $(ARGS)
 
 lint: $(VENV)/dev.stamp ## style, types, storeys, shell
 	$(VENV)/bin/ruff check .

@@ -10,6 +10,7 @@ WaysideError
 │   ├── CameraUnreachable   no answer, no route, no such device or file
 │   ├── CameraRefused       the camera said no: password, permission
 │   ├── CameraStalled       it was connected and stopped sending
+│   │   └── CameraHung       its driver does not return; only a new process helps
 │   ├── CameraEnded         it ended the stream (a killed RTSP server is a clean end of file)
 │   └── StreamUnsupported   it sends what cannot be recorded natively
 ├── FootageError         the ring on disk
@@ -37,6 +38,7 @@ WaysideError
 ├── RegisterError        the office's register: a row, a site, an order that cannot be
 ├── SetupError           the technician's page refused: closed, locked, wrong PIN
 ├── DiscoveryError       a camera's own interface (ONVIF) answered wrongly or not at all
+├── ReleaseError         a release bundle cannot be made
 ├── UploadError          the receiver of a clip refused or vanished
 ├── ServeError           the centre's server cannot listen, or cannot do what it is there for
 ├── LinkError            a frame on a runtime socket that is not ours, or a socket that cannot be had
@@ -105,6 +107,10 @@ class CameraRefused(CameraError):
 class CameraStalled(CameraError):
     summary = "the camera stopped sending"
     reason = "camera_stalled"
+
+
+class CameraHung(CameraStalled):
+    summary = "the camera's driver hangs"
 
 
 class CameraEnded(CameraError):
@@ -221,6 +227,10 @@ class SetupError(WaysideError):
 
 class DiscoveryError(WaysideError):
     summary = "the camera's own interface does not answer as it should"
+
+
+class ReleaseError(WaysideError):
+    summary = "the release bundle cannot be made"
 
 
 class UploadError(WaysideError):

@@ -1,0 +1,1 @@
+"""How a release bundle is made, on a developer's machine; `firmware_scripts/release.py` installs it."""
