@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import msgspec
 from agent.contract.enrolment import Anchors
 from agent.contract.wire import decode, encode
 from agent.enrolment.standing import EnrolmentRecord, Standing
+from agent.enrolment.wholefile import sync_folder, take_owner, write_whole
 from agent.errors import EnrolmentError, WireError
 
 DEFAULT_HOME: Final = Path("/etc/wayside")
@@ -140,7 +140,7 @@ class NodeHome:
             for folder in (self.root, self.scenes, self.secrets, self.acceptance):
                 if not folder.is_dir():
                     folder.mkdir(parents=True, mode=0o750)
-                    _take_owner(folder, folder.parent if folder != self.root else folder)
+                    take_owner(folder, folder.parent if folder != self.root else folder)
         except OSError as exc:
             raise _refused(exc, self.root) from exc
 
@@ -173,22 +173,10 @@ class NodeHome:
         Without `mode` a file has the mode of its kind. Outside of the home, where the boot partition's FAT knows
         neither owners nor modes, both are left alone.
         """
-        is_home = path.is_relative_to(self.root)
         mode = _mode_of(path) if mode is None else mode
-        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         try:
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-            with os.fdopen(descriptor, "wb") as file:
-                if is_home:
-                    os.fchmod(file.fileno(), mode)
-                    _take_owner(part, path.parent)
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-            _sync_folder(path.parent)
+            write_whole(path, data, mode=mode, is_plain=not path.is_relative_to(self.root))
         except OSError as exc:
-            part.unlink(missing_ok=True)
             raise _refused(exc, path) from exc
 
     def write_if_changed(self, path: Path, data: bytes, *, mode: int | None = None) -> bool:
@@ -201,7 +189,7 @@ class NodeHome:
     def remove(self, path: Path) -> None:
         try:
             path.unlink(missing_ok=True)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except OSError as exc:
             raise _refused(exc, path) from exc
 
@@ -255,20 +243,6 @@ def _mode_of(path: Path) -> int:
     if path.name in _PRIVATE_FILES:
         return PRIVATE_MODE
     return GROUP_MODE if path.suffix == ".secret" else PUBLIC_MODE
-
-
-def _take_owner(path: Path, folder: Path) -> None:
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _refused(exc: OSError, path: Path) -> EnrolmentError:
