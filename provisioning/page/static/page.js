@@ -34,3 +34,10 @@ function send(path, fields) {
   const body = fields instanceof FormData ? fields : new URLSearchParams(fields);
   return fetch(path, { method: "POST", body, headers: { "X-Csrf": token, Accept: "application/json" } });
 }
+
+// <form data-again="15"> asks again by itself after that many seconds, unless the person is busy in another form.
+for (const form of document.querySelectorAll("form[data-again]")) {
+  window.setTimeout(() => {
+    if (!document.querySelector("form[data-sent]")) form.requestSubmit();
+  }, Number(form.dataset.again) * 1000);
+}

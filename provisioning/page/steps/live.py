@@ -52,7 +52,7 @@ class LiveSource:
 class Shot:
     """One picture with what was measured in it. `number` counts from 1; `width`, `height` are the stream's own.
 
-    `problem` is a CameraError's sentence while there is no picture, and `jpeg` then empty.
+    `problem` is why the stream cannot be had; the picture is then from the ring, or empty.
     """
 
     number: int
@@ -65,7 +65,7 @@ class Shot:
     share: float
     advice: FocusAdvice
     is_from_ring: bool
-    problem: str = ""
+    problem: CameraError | VideoError | None = None
 
 
 _NOTHING: Final = Shot(0, b"", 0, 0, 0, 0.0, 0.0, 0.0, FocusAdvice.TURN, is_from_ring=False)
@@ -79,6 +79,7 @@ class LivePicture:
         self._clock = clock
         self._changed = threading.Condition()
         self._newest = _NOTHING
+        self._told = 0
         self._asked_ns = 0
         self._starts_over = False
         self._thread: threading.Thread | None = None
@@ -89,7 +90,8 @@ class LivePicture:
         with self._changed:
             self._asked_ns = self._clock.mono_ns()
             self._ensure_running()
-            self._changed.wait_for(lambda: self._newest.number > after, wait_s)
+            told = self._told
+            self._changed.wait_for(lambda: self._newest.number > after or self._told > told, wait_s)
             return self._newest
 
     def start_over(self) -> None:
@@ -130,7 +132,6 @@ class LivePicture:
             stop.set()
             with self._changed:
                 self._thread = None
-                self._changed.notify_all()
             _log.info("live picture ends", camera=self._source.camera, pictures=self._newest.number)
 
     def _pictures(self, stop: threading.Event) -> Generator[tuple[Picture, bool], None, None]:
@@ -143,7 +144,7 @@ class LivePicture:
                     yield from ((picture, False) for picture in stream_pictures(stream, stop))
                 except (CameraError, VideoError) as exc:
                     _log.warning("live stream failed", camera=self._source.camera, problem=str(exc))
-                    self._tell(str(exc))
+                    self._tell(exc)
                 until_ns = self._clock.mono_ns() + _RETRY_NS
             yield from ((picture, True) for picture in self._ring_pictures(until_ns))
 
@@ -169,6 +170,7 @@ class LivePicture:
                 self._starts_over = False
             focus.update(score)
             self._newest = Shot(
+                problem=self._newest.problem if is_from_ring else None,
                 number=self._newest.number + 1,
                 jpeg=jpeg,
                 width=picture.width,
@@ -182,9 +184,11 @@ class LivePicture:
             )
             self._changed.notify_all()
 
-    def _tell(self, problem: str) -> None:
+    def _tell(self, problem: CameraError | VideoError) -> None:
         with self._changed:
             self._newest = replace(self._newest, problem=problem)
+            self._told += 1
+            self._changed.notify_all()
 
     def _is_unwatched(self) -> bool:
         with self._changed:
