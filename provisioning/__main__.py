@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from agent import __version__
-from provisioning.cli import doctor
+from provisioning.cli import doctor, office
 
 app = typer.Typer(
     name="wayside-provision",
@@ -34,6 +34,7 @@ def provision(
     """Typer needs a callback to accept options without a command."""
 
 
+app.add_typer(office.app)
 app.command()(doctor.doctor)
 
 

@@ -178,6 +178,12 @@ class Office:
         with register.deciding(self.folder) as conn:
             return decide_renewal(conn, self._keys, load_settings(conn), renewing, now_s=now_s)
 
+    def answer(self, text: str, *, now_s: int) -> EnrolAnswer:
+        """An enrolment or a renewal, whichever was carried here."""
+        answer = self.renew(text, now_s=now_s)
+        is_renewal = answer.state == "granted" or answer.reason != Refusal.MALFORMED
+        return answer if is_renewal else self.enrol(text, now_s=now_s)
+
     def waiting(self) -> list[Applicant]:
         with register.reading(self.folder) as conn:
             return [each for each in nodes.applicants(conn) if each.approval is Approval.WAITING]

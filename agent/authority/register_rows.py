@@ -55,6 +55,13 @@ def join_rows(rows: Iterable[Row], *, name: str) -> tuple[SiteRecord, ...]:
     return tuple(sites.values())
 
 
+def checked_id(text: str, *, name: str) -> str:
+    """The same. Raises RegisterError for what cannot stand in a topic."""
+    if not _IDENTIFIER.fullmatch(text):
+        raise RegisterError(**{name: text}, reason="bad_id", remedy="write 1 to 32 of a-z, 0-9 and -")
+    return text
+
+
 def unusable(name: str, problems: list[str]) -> RegisterError:
     """One error for all of a file's problems, a line each."""
     told = problems[:_MAX_PROBLEMS]

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from agent.authority.records import CameraRecord, ImportCounts, Organisation, SiteRecord
+from agent.authority.register_rows import checked_id
 from agent.errors import RegisterError
 
 
@@ -14,7 +15,8 @@ def organisations(conn: sqlite3.Connection) -> list[Organisation]:
 
 
 def put_organisation(conn: sqlite3.Connection, org: str, name: str) -> bool:
-    """Whether it is new. An empty name changes nothing of one that is there."""
+    """Whether it is new. An empty name changes nothing of one that is there. Raises RegisterError for a bad id."""
+    checked_id(org, name="org")
     known = conn.execute("SELECT name FROM organisation WHERE org = ?", (org,)).fetchone()
     if known is None:
         conn.execute("INSERT INTO organisation VALUES (?, ?)", (org, name or org))
