@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from agent import __version__
-from provisioning.cli import doctor, office
+from provisioning.cli import doctor, office, page
 
 app = typer.Typer(
     name="wayside-provision",
@@ -35,6 +35,7 @@ def provision(
 
 
 app.add_typer(office.app)
+app.command()(page.page)
 app.command()(doctor.doctor)
 
 
