@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -113,6 +114,29 @@ def complete(home: NodeHome) -> bool:
         grant = read_grant(text.strip(), home.load_anchors(), key, 0)
         _apply(home, grant, text, record)
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class PaperFacts:
+    """What the node tells of its papers in `info`. `not_after_s` is Unix seconds."""
+
+    key_fingerprint: str
+    not_after_s: int
+    replaces: str | None
+
+
+def paper_facts(certificate: Path) -> PaperFacts | None:
+    """Of the certificate in use and the record beside it; None where there is none that can be read."""
+    home = NodeHome(certificate.parent)
+    try:
+        pem = home.read(certificate)
+        if pem is None:
+            return None
+        facts = read_certificate(pem)
+        return PaperFacts(facts.spki_sha256, facts.not_after_s, home.load_enrolment().replaces)
+    except (EnrolmentError, SignatureError) as exc:
+        _log.warning("papers cannot be read", problem=str(exc))
+        return None
 
 
 def enter_service(home: NodeHome, *, by: str) -> None:

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 
 from agent import log
 from agent.errors import BrokerRefused, BrokerUnreachable, MessagingError
-from agent.messaging.broker import BrokerEvent, BrokerOptions, Connected, Disconnected, Message, Publication
+from agent.messaging.broker import BrokerEvent, BrokerOptions, Connected, Disconnected, Message, Publication, parse_url
 from agent.messaging.connection import Connection
+from agent.messaging.handshake import try_certificate
 from agent.stage import Backoff, Stage
 from agent.units import NS_PER_S
 
@@ -75,6 +76,7 @@ class BrokerClient:
         self._live_generation: int | None = None
         self._next_token = 1
         self._close_by_ns: int | None = None
+        self._renewed_generation = 0
         self._status = ConnectionStatus(False, time.monotonic_ns())
 
     def start(self) -> None:
@@ -118,6 +120,13 @@ class BrokerClient:
             self._receipts.extend(message for message in messages if message.receipt)
         self._wake()
 
+    def reconnect(self) -> None:
+        """End this connection in order and make a new one, which reads certificate and key anew; nothing while not
+        connected, because the next attempt does that anyhow. Safe from any thread."""
+        with self._lock:
+            self._renewed_generation = self._live_generation or 0
+        self._wake()
+
     def close(self, timeout_s: float = 5.0) -> None:
         """Wait up to `timeout_s` for outstanding PUBACKs, say DISCONNECT (so no will is sent) and end the thread.
 
@@ -148,21 +157,35 @@ class BrokerClient:
         try:
             connection = Connection(self._options, generation, self._hear, filters=self._filters)
             connection.open(self._wake_read)
-            while self._may_go_on(connection):
+            while self._may_go_on(connection) and self._renewed_generation != generation:
                 self._hand_over(connection)
                 connection.pump(_TICK_S)
             connection.close()
             self._end(generation, BrokerUnreachable(reason="closed"))
         except (BrokerRefused, BrokerUnreachable) as exc:
-            self._end(generation, exc)
+            told = self._explain(exc, connection)
+            self._end(generation, told)
             if time.monotonic_ns() - started_ns < _SHORT_LIFE_S * NS_PER_S and not self._stop.is_set():
-                raise
+                raise told from exc
         except BaseException:
             self._end(generation, BrokerUnreachable(reason="internal"))
             raise
         finally:
             if connection is not None:
                 connection.abandon()
+
+    def _explain(
+        self, exc: BrokerRefused | BrokerUnreachable, connection: Connection | None
+    ) -> BrokerRefused | BrokerUnreachable:
+        """Hung up on before any answer: the refusal of our certificate may be lost, so it is asked for by itself."""
+        is_cut = exc.facts.get("reason") == "connection_lost" and connection is not None and not connection.is_live
+        if not is_cut or self._stop.is_set() or not parse_url(self._options.url).is_tls:
+            return exc
+        try:
+            try_certificate(self._options)
+        except (BrokerRefused, BrokerUnreachable) as told:
+            return told
+        return exc
 
     def _may_go_on(self, connection: Connection) -> bool:
         if not self._stop.is_set():

@@ -32,6 +32,14 @@ SETBACKS: Final[dict[int, tuple[str, str]]] = {
     0x97: ("quota_exceeded", ""),
     0x9F: ("connection_rate", ""),
 }
+# What a broker's TLS says to our certificate (alerts of RFC 8446, 6.2, in OpenSSL's words), with what to do.
+ALERTS: Final[dict[str, tuple[str, str]]] = {
+    "CERTIFICATE_REVOKED": ("certificate_revoked", "the office revoked this node: enrol it with a new work order"),
+    "CERTIFICATE_EXPIRED": ("certificate_expired", "it is renewed as soon as the centre answers; check both clocks"),
+    "UNKNOWN_CA": ("certificate_unknown", "the broker does not know who issued it: bring the broker's kit up to date"),
+    "CERTIFICATE_REQUIRED": ("certificate_required", "enrol this node: it has no certificate"),
+    "BAD_CERTIFICATE": ("certificate_refused", "enrol this node again"),
+}
 # PUBACK codes after which the same message may be taken later: unspecified, implementation specific, quota exceeded.
 BUSY_CODES: Final = frozenset({0x80, 0x83, 0x97})
 
@@ -53,6 +61,9 @@ def unreachable(exc: OSError, url: str) -> BrokerRefused | BrokerUnreachable:
         remedy = "check broker.ca and this machine's clock"
         return BrokerRefused(reason="certificate", url=url, detail=exc.verify_message, remedy=remedy)
     if isinstance(exc, ssl.SSLError):
+        for part, (reason, remedy) in ALERTS.items():
+            if part in (exc.reason or ""):
+                return BrokerRefused(reason=reason, url=url, remedy=remedy)
         return BrokerRefused(
             reason="tls", url=url, detail=str(exc.reason), remedy="check broker.url, ca and certificate"
         )

@@ -37,6 +37,7 @@ class _Nudge(Enum):
 
     NEWS = 1
     FACTS = 2
+    PAPERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,10 @@ class Uplink:
     def facts_changed(self) -> None:
         """Facts differ from what they were: ask for them and say what is new."""
         self._inbox.put(_Nudge.FACTS)
+
+    def papers_changed(self) -> None:
+        """The node has another certificate: connect with it."""
+        self._inbox.put(_Nudge.PAPERS)
 
     def respond(self, requester: str, payload: bytes) -> bool:
         """Send an answer now or when there is a connection, within the hour. False: too much waits already."""
@@ -159,6 +164,9 @@ class Uplink:
                 talk.republish(item.lane, item.first)
             case _Nudge.FACTS:
                 talk.facts_changed()
+            case _Nudge.PAPERS:
+                if self._client is not None:
+                    self._client.reconnect()
             case _Nudge.NEWS:
                 pass
             case _:

@@ -22,6 +22,7 @@ from agent.contract.states import (
     OutboxHealth,
     Severity,
 )
+from agent.enrolment.papers import paper_facts
 from agent.errors import DiskError, StoreError
 from agent.health.probes import disk_space, hardware_model, os_name, probe_machine
 from agent.health.report import CameraReading, Readings, build_health, camera_state, recorded_ratio
@@ -98,6 +99,8 @@ class Board:
         return has_changed
 
     def _info(self) -> Info:
+        broker = self._config.broker
+        papers = paper_facts(Path(broker.certificate)) if broker is not None and broker.certificate else None
         return Info(
             at=self._started,
             software=__version__,
@@ -110,6 +113,9 @@ class Board:
             cameras=tuple(CameraInfo(id=camera.id, name=camera.name) for camera in self._config.cameras),
             models=self._models(),
             commands=tuple(sorted(name.value for name in HANDLERS)),
+            key_fingerprint=papers.key_fingerprint if papers else None,
+            certificate_end=format_rfc3339(papers.not_after_s * NS_PER_S) if papers else None,
+            replaces=papers.replaces if papers else None,
         )
 
     def _models(self) -> tuple[ModelInfo, ...]:

@@ -18,6 +18,8 @@ from agent.contract.commands import Answer
 from agent.contract.events import EventData
 from agent.contract.topics import NodeAddress, parse_topic
 from agent.contract.wire import encode
+from agent.enrolment.clock_floor import save_time
+from agent.enrolment.renewer import RENEWAL_BACKOFF, Renewer, home_of
 from agent.ledger import Ledger
 from agent.link_server import LinkServer
 from agent.mailbox import Mailbox
@@ -42,6 +44,8 @@ from agent.store import open_store, transaction
 _SWEEP_S: Final = 30.0
 _KEEPER_LIMIT_S: Final = 10.0
 _JOIN_S: Final = 5.0
+# 144 small writes a day; a boot without any clock is at most this much behind.
+_SAVE_TIME_S: Final = 600.0
 _MAX_ARRIVED: Final = 100_000
 
 _log = log.get("node")
@@ -93,7 +97,13 @@ class _NodeProcess:
             Stage("commands", self._dispatcher.run_commands, stop=self._workers_stop),
             Stage("jobs", self._dispatcher.run_jobs, stop=self._workers_stop),
             Stage("janitor", self._sweep, stop=self._workers_stop),
+            Stage("saved time", self._save_time, stop=self._workers_stop),
         ]
+        home = home_of(config)
+        if home is not None:
+            renewer = Renewer(home, ground.clock, self._workers_stop, self._take_papers)
+            stop = self._workers_stop
+            self._stages.append(Stage("renewal", renewer.run_once, stop=stop, backoff=RENEWAL_BACKOFF))
 
     def run(self) -> None:
         self._progress.register("keeper", _KEEPER_LIMIT_S)
@@ -170,6 +180,15 @@ class _NodeProcess:
     def _wake(self) -> None:
         if self._uplink is not None:
             self._uplink.wake()
+
+    def _take_papers(self) -> None:
+        if self._uplink is not None:
+            self._uplink.papers_changed()
+
+    def _save_time(self) -> None:
+        """Body of the stage "saved time": the floor of the clock at the next boot."""
+        save_time(self._ground.data_dir, self._ground.clock)
+        self._workers_stop.wait(_SAVE_TIME_S)
 
     def _keep(self) -> None:
         """Body of the stage "keeper": it owns its connection for as long as it lives."""

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agent.clock import ClockQuality, SystemClock
 from agent.config import CameraConfig, Config
 from agent.errors import CameraError, ConfigError, DiskError, ModelError, RingMissing, WaysideError
 from agent.health.probes import disk_space
+
+if TYPE_CHECKING:
+    from agent.messaging.broker import BrokerOptions
 
 _BROKER_LIMIT_S: Final = 8.0
 # A camera sends a key frame at least every few seconds; the check waits for packets, not for a picture.
@@ -128,7 +131,34 @@ def _check_broker(config: Config) -> CheckResult:
     broker = config.broker
     if broker is None:
         return CheckResult("broker", Verdict.WARNING, "none configured: the node records and sees, and tells nobody")
-    from agent.messaging.broker import BrokerEvent, BrokerOptions, Connected, Disconnected, parse_url
+    from agent.messaging.broker import BrokerOptions, parse_url
+    from agent.messaging.handshake import try_certificate
+
+    options = BrokerOptions(
+        url=broker.url,
+        # Another id than the node's own: without certificates a check must not throw the running agent out.
+        client_id=f"{config.node.id}-check",
+        ca=broker.ca,
+        certificate=broker.certificate,
+        key=broker.key,
+        protocol=broker.protocol,
+        is_clean_start=True,
+        session_expiry_s=0,
+    )
+    try:
+        if not parse_url(broker.url).is_tls:
+            return _call_broker(options)
+        try_certificate(options)
+    except WaysideError as exc:
+        return CheckResult("broker", Verdict.FAILED, str(exc))
+    # The broker calls each client by its certificate, so a second MQTT connection would end the running agent's.
+    message = f"{broker.url} takes this node's certificate (tried by TLS alone; the agent's own state tells the rest)"
+    return CheckResult("broker", Verdict.OK, message)
+
+
+def _call_broker(options: BrokerOptions) -> CheckResult:
+    """One MQTT connection and its end."""
+    from agent.messaging.broker import BrokerEvent, Connected, Disconnected
     from agent.messaging.client import BrokerClient
 
     heard: list[Connected | Disconnected] = []
@@ -139,31 +169,16 @@ def _check_broker(config: Config) -> CheckResult:
             heard.append(event)
             news.set()
 
-    options = BrokerOptions(
-        url=broker.url,
-        # Another id than the node's own: a check must not throw the running agent out.
-        client_id=f"{config.node.id}-check",
-        ca=broker.ca,
-        certificate=broker.certificate,
-        key=broker.key,
-        protocol=broker.protocol,
-        is_clean_start=True,
-        session_expiry_s=0,
-    )
-    try:
-        parse_url(broker.url)
-        client = BrokerClient(options, hear, name="check-broker")
-        client.start()
-        news.wait(_BROKER_LIMIT_S)
-        client.close(0.0)
-    except WaysideError as exc:
-        return CheckResult("broker", Verdict.FAILED, str(exc))
+    client = BrokerClient(options, hear, name="check-broker")
+    client.start()
+    news.wait(_BROKER_LIMIT_S)
+    client.close(0.0)
     first = heard[0] if heard else None
     if isinstance(first, Connected):
-        return CheckResult("broker", Verdict.OK, f"{broker.url} answers")
+        return CheckResult("broker", Verdict.OK, f"{options.url} answers")
     reason = first.reason if first else "no_answer"
     remedy = (first.remedy if first else "") or "check broker.url, the broker and the line to it"
-    return CheckResult("broker", Verdict.FAILED, f"{broker.url}: {reason}: {remedy}")
+    return CheckResult("broker", Verdict.FAILED, f"{options.url}: {reason}: {remedy}")
 
 
 def _check_camera(camera: CameraConfig) -> Iterator[CheckResult]:
