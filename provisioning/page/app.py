@@ -41,7 +41,7 @@ def make_app(context: PageContext) -> Starlette:
         routes += step.routes(context)
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Gate, sessions=sessions)],
+        middleware=[Middleware(Gate, sessions=sessions, home=context.home)],
         exception_handlers={HTTPException: _refused, WaysideError: _failed, 500: _broken},
     )
     app.state.shell = Shell(context, STEPS, sessions, make_environment())

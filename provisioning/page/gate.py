@@ -1,6 +1,7 @@
 """Between the network and the steps: bounds, the session, the form's token and the headers that keep others out.
 
-Before the PIN only the first page, its form, the language and the page's own files answer.
+Before the PIN only the first page, its form, the language and the page's own files answer. On a node in service the
+order must be shown after the PIN, before any other step; once set-up is closed only the last page can still be read.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 
+from agent.enrolment import moment, window
+from agent.enrolment.setup import SetupState
 from provisioning.page.forms import MAX_BODY_BYTES, Form, read_form
 from provisioning.page.session import Sessions, new_visitor
 from provisioning.page.shell import LANGUAGE_COOKIE, Visit, refuse, to
@@ -20,11 +23,15 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from agent.enrolment.home import NodeHome
+
 # `__Host-`: only over TLS, only this host, only the whole path (RFC 6265bis, 4.1.3.2).
 COOKIE: Final = "__Host-wayside"
 COOKIE_ATTRIBUTES: Final = "Path=/; Secure; HttpOnly; SameSite=Strict"
 _PUBLIC: Final = frozenset({"/", "/pin", "/language", "/favicon.ico"})
 _STATIC: Final = "/static/"
+_ORDER: Final = "/order"
+_LAST: Final = "/accept"
 # A phone at the edge of its Wi-Fi sends a few kilobytes; who needs longer holds a connection for its own sake.
 _BODY_LIMIT_S: Final = 20.0
 # No Strict-Transport-Security: with it a browser no longer lets anybody past a self-signed certificate.
@@ -35,7 +42,8 @@ _HEADERS: Final = {
     ),
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    # Not no-referrer: browsers then send `Origin: null` with our own forms (Fetch, 3.2).
+    "referrer-policy": "same-origin",
     "permissions-policy": "camera=(self), microphone=(), geolocation=()",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
@@ -46,9 +54,10 @@ _HEADERS: Final = {
 class Gate:
     """ASGI middleware around all routes. Puts a Visit into the request's state; a step never sees anything else."""
 
-    def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
+    def __init__(self, app: ASGIApp, sessions: Sessions, home: NodeHome) -> None:
         self._app = app
         self._sessions = sessions
+        self._home = home
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -74,6 +83,9 @@ class Gate:
         path = request.url.path
         if not (visit.is_in or path in _PUBLIC or path.startswith(_STATIC)):
             return to("/") if request.method == "GET" and _wants_page(request) else refuse(request, 403, "no_pin")
+        closed = self._judge_setup(request, visit)
+        if closed is not None:
+            return closed
         if request.method in ("GET", "HEAD"):
             return None
         if request.method != "POST":
@@ -94,6 +106,22 @@ class Gate:
             return refuse(request, 403, "forged")
         request.scope["state"]["visit"] = _filled(visit, body, form)
         return None
+
+    def _judge_setup(self, request: Request, visit: Visit) -> Response | None:
+        path = request.url.path
+        if path.startswith(_STATIC) or path == "/language":
+            return None
+        # Two small files; the event loop waits for them no longer than for its own log.
+        state = window.status(self._home, moment.now()).state
+        if state is SetupState.CLOSED and not (visit.is_in and _is_below(path, _LAST) and request.method == "GET"):
+            return refuse(request, 403, "closed")
+        if state is SetupState.KNOCKED and visit.is_in and not (path in _PUBLIC or _is_below(path, _ORDER)):
+            return to(_ORDER) if request.method == "GET" and _wants_page(request) else refuse(request, 403, "no_order")
+        return None
+
+
+def _is_below(path: str, top: str) -> bool:
+    return path == top or path.startswith(top + "/")
 
 
 def _filled(visit: Visit, body: bytes, form: Form) -> Visit:

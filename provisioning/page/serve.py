@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from agent import log
-from agent.enrolment import moment
+from agent.enrolment import audit, moment, window
 from agent.enrolment.nodekey import load_key
-from agent.enrolment.setup import Window, judge_setup
 from agent.errors import SetupError
 from agent.stage import Stage
 from provisioning.page.app import make_app
@@ -46,9 +45,7 @@ class Listen:
 
 def is_open(home: NodeHome) -> bool:
     """Whether the page may listen at this moment. Raises EnrolmentError for papers that cannot be read."""
-    now = moment.now()
-    window = home.load(home.window, Window)
-    return judge_setup(home.load_enrolment().state, window, now.boot_id, now.mono_s).may_listen
+    return window.status(home, moment.now()).may_listen
 
 
 def serve(context: PageContext, listen: Listen, stop: threading.Event, *, farewell_s: float = FAREWELL_S) -> str:
@@ -57,8 +54,9 @@ def serve(context: PageContext, listen: Listen, stop: threading.Event, *, farewe
     Raises SetupError `closed` at once when set-up is not open, `port` when the port cannot be had; EnrolmentError when
     first boot has not prepared the node.
     """
-    if not is_open(context.home):
-        raise SetupError(reason="closed", remedy="this node is in service; show that you stand beside it (button)")
+    if not window.knock(context.home, context.runtime_dir, moment.now()).may_listen:
+        remedy = "this node is in service: press its button, or switch the power off and on three times"
+        raise SetupError(reason="closed", remedy=remedy)
     key = load_key(context.home)
     ensure_certificate(context.home, key)
     with _bound(listen) as listener:
@@ -82,12 +80,14 @@ def serve(context: PageContext, listen: Listen, stop: threading.Event, *, farewe
         watcher = Stage("page-watch", watch, stop=over)
         host, port = listener.getsockname()[:2]
         _log.info("page open", node=key.node, host=host, port=port)
+        audit.note(context.home, "page_opened", detail=f"{host} {port}")
         watcher.start()
         try:
             server.run(sockets=[listener])
         finally:
             over.set()
             watcher.join()
+        audit.note(context.home, "page_ended", reason=reason)
         _log.info("page ended", node=key.node, reason=reason)
         return reason
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.routing import BaseRoute, Route
 
-from agent.enrolment import moment
+from agent.enrolment import audit, moment
 from agent.enrolment.nodekey import load_key
 from agent.enrolment.pin import PinVerdict
 from provisioning.page.gate import COOKIE, COOKIE_ATTRIBUTES
@@ -41,6 +41,11 @@ def routes(context: PageContext) -> list[BaseRoute]:
 
     def try_in(request: Request) -> Response:
         judgement = try_pin(context.home, form_of(request).text("pin").replace(" ", ""), moment.now())
+        if judgement.verdict is not PinVerdict.LOCKED:
+            # A locked page is not written down again: who hammers at it must not fill the disk.
+            audit.note(
+                context.home, f"pin_{judgement.verdict.value}", peer=request.client.host if request.client else ""
+            )
         if judgement.verdict is not PinVerdict.RIGHT:
             return page(request, verdict=judgement.verdict, wait_s=judgement.wait_s, tries=judgement.tries_left)
         response = to_next(request)

@@ -1,0 +1,102 @@
+"""A phone: headless Chromium, 360 x 780 points, touched and not clicked, that counts how often."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+CHROMIUM: Final = shutil.which("chromium")
+WIDTH_PX: Final = 360
+HEIGHT_PX: Final = 780
+_ARGUMENTS: Final = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+# Two cores, a dozen processes beside the browser.
+_TIMEOUT_MS: Final = 20_000
+
+
+class Phone:
+    """One page in one browser. `taps` counts touches; typing is not one, choosing a file is."""
+
+    def __init__(self, page: Page, folder: Path | None) -> None:
+        self.page = page
+        self.taps = 0
+        self.shots: list[str] = []
+        self._folder = folder
+
+    def open(self, url: str) -> None:
+        self.page.goto(url)
+
+    def tap(self, target: Locator | str) -> None:
+        self.taps += 1
+        self._found(target).tap()
+
+    def type(self, target: Locator | str, text: str) -> None:
+        """Tap the field and type."""
+        self.taps += 1
+        self._found(target).fill(text)
+
+    def choose_file(self, target: Locator | str, file: Path) -> None:
+        """The phone's own file chooser costs a tap on the button and one on the file."""
+        self.taps += 2
+        self._found(target).set_input_files(file)
+
+    def primary(self) -> None:
+        """Tap the one big action at the bottom."""
+        self.tap(self.page.locator(".action .primary").locator("visible=true"))
+
+    def shoot(self, name: str) -> None:
+        """A screenshot into $WAYSIDE_SCREENSHOTS; nothing where that is not set."""
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            # A form that is under way shows the next page in a moment.
+            self.page.wait_for_function("document.readyState === 'complete' && !document.querySelector('button.busy')")
+            self.page.screenshot(path=self._folder / f"{name}.png")
+            self.shots.append(name)
+
+    @property
+    def path(self) -> str:
+        return "/" + self.page.url.split("/", 3)[-1].partition("?")[0]
+
+    def _found(self, target: Locator | str) -> Locator:
+        return self.page.locator(target) if isinstance(target, str) else target
+
+
+@contextmanager
+def phone(*, language: str = "th") -> Iterator[Phone]:
+    """Skips the test where there is no Chromium or no playwright."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    shots = os.environ.get("WAYSIDE_SCREENSHOTS")
+    with playwright.sync_playwright() as player:
+        browser = player.chromium.launch(executable_path=CHROMIUM, args=list(_ARGUMENTS))
+        context = browser.new_context(
+            viewport={"width": WIDTH_PX, "height": HEIGHT_PX},
+            device_scale_factor=2,
+            has_touch=True,
+            is_mobile=True,
+            ignore_https_errors=True,
+            accept_downloads=True,
+            locale="th-TH" if language == "th" else "en-GB",
+        )
+        page = context.new_page()
+        page.set_default_timeout(_TIMEOUT_MS)
+        try:
+            yield Phone(page, Path(shots) / language if shots else None)
+        finally:
+            browser.close()
