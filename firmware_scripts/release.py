@@ -55,6 +55,7 @@ def install(given: argparse.Namespace) -> int:
         installed = slots.install(given.bundle, given.key, python=given.python)
         if slots.current() != installed.slot:
             slots.switch(installed.slot)
+        slots.adopt_tools(installed.slot)
     print(f"version {installed.version}, build {installed.build}, is installed in {given.root / installed.slot}")
     return 0
 

@@ -112,13 +112,41 @@ class Slots:
 
     def switch(self, slot: str) -> None:
         """Make `slot` the running release: for those who look, at one instant. Raises ReleaseError for an empty one."""
-        if self.installed(slot) is None:
-            raise ReleaseError(f"{self.root / slot} holds no whole release; install one first")
+        self.installed_digest(slot)
         fresh = self.root / ".current.new"
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(slot)
         fresh.replace(self.root / "current")
         sync_folder(self.root)
+
+    def adopt_tools(self, slot: str) -> None:
+        """Make the scripts of a release that is known to be good those that install and judge the next ones.
+
+        They stand outside the slots: a release that cannot even start is judged by the one before. A link, renamed.
+        """
+        source, name = self.root / slot / "firmware_scripts", f"tools-{self.installed_digest(slot)[:12]}"
+        target = self.root / name
+        if not target.is_dir():
+            fresh = self.root / ".tools.new"
+            self._empty(fresh)
+            shutil.copytree(source, fresh)
+            os.sync()
+            fresh.replace(target)
+        link = self.root / ".tools.link"
+        link.unlink(missing_ok=True)
+        link.symlink_to(name)
+        link.replace(self.root / "tools")
+        sync_folder(self.root)
+        for old in self.root.glob("tools-*"):
+            if old.name != name:
+                self._empty(old)
+
+    def installed_digest(self, slot: str) -> str:
+        """Raises ReleaseError for an empty slot."""
+        there = self.installed(slot)
+        if there is None:
+            raise ReleaseError(f"{self.root / slot} holds no whole release; install one first")
+        return there.digest
 
     def install(self, bundle: Path, public_key: Path, *, python: Path) -> Installed:
         """Prove the bundle and build it in the free slot; the running release is not touched. Again: changes nothing.
