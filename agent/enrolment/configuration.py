@@ -11,8 +11,9 @@ import tomli_w
 from agent.config import Config, decode_config
 from agent.errors import ConfigError, EnrolmentError
 
-# What the office cannot know of a node and its grant never changes, beside the cameras, paths and the broker's papers.
-_LOCAL: Final = (("vision", "models_dir"), ("storage", "ring_id"))
+# Of these a node keeps what its grant leaves unsaid: the size of its disk, where its models lie, its ring's marker.
+# `trust` is not among them: a node that was open on a desk obeys signed commands alone once it is enrolled.
+_SECTIONS: Final = ("broker", "storage", "vision", "outbox")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class LocalPaths:
 
 
 def merge(granted: bytes | msgspec.Raw, existing: Config | None, paths: LocalPaths) -> Config:
-    """The configuration to run with: all that is granted, the paths of this node, and the cameras that it has.
+    """The configuration to run with: all that is granted, what the grant leaves unsaid and the node has, its paths.
 
     Cameras set up on site stay as they are; one that only the office names is added, so that a swapped node gets its
     site's cameras back. Raises EnrolmentError `bad_config`.
@@ -37,12 +38,12 @@ def merge(granted: bytes | msgspec.Raw, existing: Config | None, paths: LocalPat
         said = msgspec.json.decode(granted, type=dict[str, object])
         said["data_dir"] = old.get("data_dir", paths.data_dir)
         said["runtime_dir"] = old.get("runtime_dir", paths.runtime_dir)
+        for name in _SECTIONS:
+            if said.get(name) or old.get(name):
+                said[name] = {**(old.get(name) or {}), **_section(said, name)}
         if "broker" in said:
             broker = _section(said, "broker")
             said["broker"] = {**broker, "ca": paths.ca, "certificate": paths.certificate, "key": paths.key}
-        for section, key in _LOCAL:
-            if section in old and old[section][key]:
-                said[section] = {**_section(said, section), key: old[section][key]}
         config = msgspec.convert(said, Config, strict=True)
         merged = msgspec.structs.replace(config, cameras=_cameras(config, existing))
         # What is written must be what is read: a zone or a size that is none is found here.

@@ -32,7 +32,7 @@ from agent.messaging.broker import (
 from agent.messaging.client import BrokerClient
 from agent.signing import key_to_pem, make_key
 from agent.stage import Backoff
-from provisioning.broker.acl import Member
+from provisioning.broker.acl import Member, NodeRow
 from provisioning.broker.kit import Papers
 from provisioning.broker.settings import KitPaths, Listening
 from provisioning.broker.sync import Register, Synchronised, synchronise
@@ -87,12 +87,15 @@ class ShippedBroker:
     def url(self) -> str:
         return f"mqtts://localhost:{self.port}"
 
+    def nodes(self) -> Sequence[NodeRow]:
+        return self.rows
+
     def papers(self, crls: str = "") -> Papers:
         crls = crls or self.node_ca.crl(*self._revoked, now_s=time.time()) + self.centre_ca.crl(now_s=time.time())
         return Papers(self.node_ca.pem + self.centre_ca.pem, crls, *self._server)
 
     def synchronise(self, crls: str = "") -> Synchronised:
-        register = Register(self.rows, self.members, self.papers(crls))
+        register = Register(self.nodes(), self.members, self.papers(crls))
         # Debian's mosquitto would give up root for a user who cannot read the test's folder.
         user = "root" if os.geteuid() == 0 else "mosquitto"
         listening = Listening(self.port, LOOPBACK, user)
