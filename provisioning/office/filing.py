@@ -15,6 +15,7 @@ from provisioning.office.printing import (
     NodeLabel,
     SiteLabel,
     lay_out,
+    order_file,
     print_node_labels,
     print_orders,
     print_site_labels,
@@ -54,7 +55,7 @@ def file_orders(office: Office, made: Sequence[MadeOrder], folder: Path) -> tupl
         filed.append(
             FiledOrder(
                 each,
-                text=put(stem.with_name(f"{order.site}.order.txt"), each.text + "\n"),
+                text=put(stem.with_name(order_file(order.site)), each.text + "\n"),
                 qr=put(stem.with_name(f"{order.site}.qr.svg"), qr_file(qr)),
                 page=put(stem.with_name(f"{order.site}.html"), print_orders([page])),
             )

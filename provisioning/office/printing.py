@@ -41,8 +41,17 @@ class OrderPage:
         """What people say on the phone: the end of the order's id, which is random."""
         return self.order.order[-8:].upper()
 
+    @property
+    def file(self) -> str:
+        """What the technician carries beside the sheet."""
+        return order_file(self.order.site)
+
     def until(self, language: Language) -> str:
         return tell_instant(self.order.exp, ZoneInfo(self.order.timezone), language)
+
+
+def order_file(site: str) -> str:
+    return f"{site}.order.txt"
 
 
 def lay_out(order: WorkOrder, site: SiteRecord, *, owner: str, qr: str) -> OrderPage:
