@@ -33,6 +33,7 @@ from agent.ledger import Ledger
 from agent.messaging import outbox
 from agent.messaging.outbox import EventDraft, Moment, Origin
 from agent.notices import Finding, Hello, Outage, SegmentClosed, SegmentOpened
+from agent.processes.updating import MARKER_NAME, updating_gap
 from agent.recording import evidence, incidents, index
 from agent.recording.holds import incident_hold
 from agent.recording.incidents import OpenIncident
@@ -56,6 +57,8 @@ class KeeperFacts:
     cameras: frozenset[str]
     origin: Origin
     boot: int
+    # Where the tools of an update leave their marker.
+    updating: Path = Path("/run/wayside", MARKER_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,8 @@ class Keeper:
                     run=notice.run,
                 )
                 self._tell(events.RECORDING, data, notice.camera)
+            if (gap := updating_gap(self._conn, self._facts.updating, notice)) is not None:
+                self._outage(gap)
         self._wake()
 
     def segment_closed(self, notice: SegmentClosed, source: Source | None = None) -> None:
@@ -130,6 +135,12 @@ class Keeper:
 
     def outage(self, notice: Outage, source: Source | None = None) -> None:
         """Footage of a camera stopped, or came back."""
+        with transaction(self._conn):
+            self._remember(source)
+            self._outage(notice)
+        self._wake()
+
+    def _outage(self, notice: Outage) -> None:
         told = OutageTold(
             camera=notice.camera,
             boot=notice.boot,
@@ -146,11 +157,8 @@ class Keeper:
             reason=notice.reason,
             detail=notice.detail,
         )
-        with transaction(self._conn):
-            self._remember(source)
-            self._note(told)
-            self._tell(events.GAP, data, notice.camera)
-        self._wake()
+        self._note(told)
+        self._tell(events.GAP, data, notice.camera)
 
     def finding(self, notice: Finding, still: bytes, session: str, source: Source | None = None) -> None:
         """What vision saw. Raises WireError when it is not what the contract knows; nothing is stored then."""

@@ -31,6 +31,7 @@ from agent.notify import Notifier, Progress, watch
 from agent.processes.board import Board
 from agent.processes.keeper import Keeper, KeeperFacts
 from agent.processes.reception import Arrived, Reception
+from agent.processes.updating import MARKER_NAME
 from agent.recording import evidence
 from agent.recording.boot import BootNumber, claim_boot, ensure_ring
 from agent.recording.janitor import Janitor
@@ -194,7 +195,13 @@ class _NodeProcess:
         """Body of the stage "keeper": it owns its connection for as long as it lives."""
         ground = self._ground
         conn = ground.connect()
-        facts = KeeperFacts(ground.data_dir, frozenset(ground.cameras), ground.origin, ground.boot.boot)
+        facts = KeeperFacts(
+            ground.data_dir,
+            frozenset(ground.cameras),
+            ground.origin,
+            ground.boot.boot,
+            updating=Path(ground.config.runtime_dir) / MARKER_NAME,
+        )
         keeper = Keeper(facts, conn, ground.ledger, ground.clock, self._wake)
         try:
             self._reception.serve(keeper, self._workers_stop, self._tick)
