@@ -30,12 +30,14 @@ _TIMEOUT_MS: Final = 20_000
 
 
 class Phone:
-    """One page in one browser. `taps` counts touches; typing is not one, choosing a file is."""
+    """One page in one browser. `taps` counts touches; typing is not one, choosing a file is. `told`: what the console
+    complained of, as of a script that failed or that the page's policy refused."""
 
-    def __init__(self, page: Page, folder: Path | None) -> None:
+    def __init__(self, page: Page, folder: Path | None, told: list[str]) -> None:
         self.page = page
         self.taps = 0
         self.shots: list[str] = []
+        self.told = told
         self._folder = folder
 
     def open(self, url: str) -> None:
@@ -64,7 +66,7 @@ class Phone:
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
             # A form that is under way shows the next page in a moment.
-            self.page.wait_for_function("document.readyState === 'complete' && !document.querySelector('button.busy')")
+            self.page.locator("button.busy").wait_for(state="detached")
             self.page.screenshot(path=self._folder / f"{name}.png")
             self.shots.append(name)
 
@@ -77,8 +79,9 @@ class Phone:
 
 
 @contextmanager
-def phone(*, language: str = "th") -> Iterator[Phone]:
-    """Skips the test where there is no Chromium or no playwright."""
+def phone(*, language: str = "th", bypass_csp: bool = False) -> Iterator[Phone]:
+    """Skips the test where there is no Chromium or no playwright. `bypass_csp` lets the test evaluate scripts of its own,
+    which the page's policy forbids like all foreign ones."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
@@ -91,12 +94,16 @@ def phone(*, language: str = "th") -> Iterator[Phone]:
             has_touch=True,
             is_mobile=True,
             ignore_https_errors=True,
+            bypass_csp=bypass_csp,
             accept_downloads=True,
             locale="th-TH" if language == "th" else "en-GB",
         )
         page = context.new_page()
         page.set_default_timeout(_TIMEOUT_MS)
+        told: list[str] = []
+        page.on("console", lambda message: told.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: told.append(str(error)))
         try:
-            yield Phone(page, Path(shots) / language if shots else None)
+            yield Phone(page, Path(shots) / language if shots else None, told)
         finally:
             browser.close()
