@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -100,10 +101,11 @@ def _look_into(data_dir: Path, row: SegmentRow) -> NewestFootage | None:
     return NewestFootage(segment.scan.span.end_ns, data_dir / row.path, segment.scan.init, idr)
 
 
-def ring_picture(newest: NewestFootage) -> bytes:
-    """The newest IDR in the ring as JPEG; empty when it cannot be decoded: the camera's picture is then not known."""
+def ring_picture(newest: NewestFootage, masks: Sequence[Sequence[tuple[float, float]]] = ()) -> bytes:
+    """The newest IDR in the ring as JPEG, masks burnt in; empty when it cannot be decoded: the camera's picture is then
+    not known."""
     picture = decode_idr(newest)
-    return encode_picture(picture) if picture is not None else b""
+    return encode_picture(picture, masks) if picture is not None else b""
 
 
 def decode_idr(newest: NewestFootage) -> Picture | None:
@@ -124,11 +126,13 @@ def decode_idr(newest: NewestFootage) -> Picture | None:
     return Picture(frame, 0) if frame is not None else None
 
 
-def encode_picture(picture: Picture) -> bytes:
-    """JPEG, at most 960 px wide."""
+def encode_picture(picture: Picture, masks: Sequence[Sequence[tuple[float, float]]] = ()) -> bytes:
+    """JPEG, at most 960 px wide. `masks` are polygons in fractions of the picture, painted black."""
     import cv2
 
-    bgr = picture.bgr()
+    from agent.vision.mask import burn_masks
+
+    bgr = burn_masks(picture.bgr(), masks)
     if picture.width > _PICTURE_WIDTH_PX:
         size = (_PICTURE_WIDTH_PX, round(picture.height * _PICTURE_WIDTH_PX / picture.width))
         _, jpeg = cv2.imencode(".jpg", cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), _JPEG)

@@ -16,6 +16,7 @@ from agent.enrolment.standing import Standing
 from agent.errors import ConfigError, StoreError
 from agent.recording.incidents import read_still
 from agent.scene.file import decode_scene, unsupported
+from agent.scene.grammar import Scene
 from agent.store import open_store
 from agent.units import NS_PER_S
 from provisioning.acceptance.footage import ClipProblem, newest_footage, pull_test_clip, ring_picture
@@ -72,7 +73,7 @@ def measure_node(site: Site, config: Config | None) -> NodeMeasures:
 def measure_camera(site: Site, config: Config, camera: CameraConfig, folder: Path | None) -> CameraMeasures:
     """Everything known of one camera now. `folder`: where to put its test clip; without it none is pulled."""
     data_dir, notes = Path(config.data_dir), site.notes(camera.id)
-    now_ns = site.clock.wall_ns()
+    now_ns, drawn = site.clock.wall_ns(), _drawn(site.home, camera) or (Scene(), "")
     newest = newest_footage(data_dir, camera.id)
     clip = None
     if folder is not None:
@@ -86,24 +87,22 @@ def measure_camera(site: Site, config: Config, camera: CameraConfig, folder: Pat
         aim=notes.aim,
         scene=summarise_scene(site.home, camera) if notes.has_scene else None,
         walk=notes.walk,
-        footage_age_s=(now_ns - newest.end_wall_ns) / NS_PER_S if newest else None,
+        # A frame's last tick may end a moment after now.
+        footage_age_s=max(now_ns - newest.end_wall_ns, 0) / NS_PER_S if newest else None,
         clip=clip if not isinstance(clip, ClipProblem) else None,
         clip_problem=clip.reason if isinstance(clip, ClipProblem) else "",
         clip_detail=clip.detail if isinstance(clip, ClipProblem) else "",
-        picture=ring_picture(newest) if newest and is_pulled else b"",
+        picture=ring_picture(newest, [mask.polygon for mask in drawn[0].masks]) if newest and is_pulled else b"",
         walk_still=_still(data_dir, notes.walk) if is_pulled else b"",
     )
 
 
 def summarise_scene(home: NodeHome, camera: CameraConfig) -> SceneSummary | None:
     """What the camera's scene file watches for; None when there is none that can be read."""
-    text = home.read_text(Path(camera.scene)) if camera.scene else None
-    if text is None:
+    drawn = _drawn(home, camera)
+    if drawn is None:
         return None
-    try:
-        scene = decode_scene(text, name=camera.scene)
-    except ConfigError:
-        return None
+    scene, text = drawn
     return SceneSummary(
         zones=tuple(
             (zone.id, tuple(name for name in zone.rules.__struct_fields__ if getattr(zone.rules, name) is not None))
@@ -115,6 +114,14 @@ def summarise_scene(home: NodeHome, camera: CameraConfig) -> SceneSummary | None
         unsupported=tuple(sorted({path.rpartition(".")[2] for path in unsupported(scene) if ".rules." in path})),
         sha256=hashlib.sha256(text.encode()).hexdigest(),
     )
+
+
+def _drawn(home: NodeHome, camera: CameraConfig) -> tuple[Scene, str] | None:
+    text = home.read_text(Path(camera.scene)) if camera.scene else None
+    try:
+        return None if text is None else (decode_scene(text, name=camera.scene), text)
+    except ConfigError:
+        return None
 
 
 def _still(data_dir: Path, walk: WalkNote | None) -> bytes:
