@@ -139,17 +139,18 @@ class Organisation:
         self,
         public: ec.EllipticCurvePublicKey,
         node: str,
+        /,
         *,
         now_s: float = NOW_S,
         life_s: float = 90 * DAY_S,
-        config: dict[str, object] | None = None,
+        more: dict[str, object] | None = None,
         **facts: object,
     ) -> Grant:
         site = str(facts.get("site", "hatyai-012"))
         said: dict[str, object] = {
             "node": {"org": self.org, "site": site, "id": node},
             "broker": {"url": "mqtts://localhost:8883"},
-            **(config or {}),
+            **(more or {}),
         }
         base = Grant(
             v=1,
