@@ -107,7 +107,7 @@ def read_csr_of_anybody(pem: str) -> ec.EllipticCurvePublicKey:
         key = csr.public_key()
         names = [each.value for each in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
         is_signed = csr.is_signature_valid
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as exc:
         raise _bad_csr("it is no certificate request (PKCS 10, PEM)") from exc
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise _bad_csr("keys are of the curve P-256")
