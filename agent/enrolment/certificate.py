@@ -59,5 +59,5 @@ def check_issuer(pem: str | bytes, ca_pem: str) -> None:
 def _load(pem: str | bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem.encode() if isinstance(pem, str) else pem)
-    except ValueError as exc:
+    except (ValueError, x509.InvalidVersion) as exc:
         raise SignatureError(reason="bad_certificate", remedy="it is no PEM certificate") from exc
