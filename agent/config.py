@@ -84,7 +84,8 @@ class OutboxConfig(_Section, frozen=True):
 
 
 class CameraConfig(_Section, frozen=True):
-    """One camera. `main` and `sub`: rtsp://…, v4l2:/dev/video0 or file:street.mp4 (paced as a live camera)."""
+    """One camera. `main` and `sub`: rtsp://…, v4l2:/dev/video0, picamera:0 (`main` only) or file:street.mp4 (paced as
+    a live camera)."""
 
     id: Identifier
     main: str

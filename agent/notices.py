@@ -48,14 +48,15 @@ class Goodbye(_Notice, frozen=True, tag="goodbye"):
 class StreamStarted(_Notice, frozen=True, tag="stream_started"):
     """A run began. Camera → vision, and again whenever vision reconnects. Payload: the codec's extradata.
 
-    `anchor_wall_ns` is the wall time of media time 0, which is the run's first PTS.
+    `anchor_wall_ns` is the wall time of media time 0, which is the run's first PTS. Codec "raw": no packets follow but
+    pictures (LoresFrame).
     """
 
     camera: str
     role: StreamRole
     boot: int
     run: int
-    codec: Literal["h264", "hevc", "mpeg4", "mjpeg"]
+    codec: Literal["h264", "hevc", "mpeg4", "mjpeg", "raw"]
     width: int
     height: int
     anchor_wall_ns: int
@@ -69,6 +70,22 @@ class VideoPacket(_Notice, frozen=True, tag="packet"):
     run: int
     media_ns: int
     is_idr: bool
+
+
+class LoresFrame(_Notice, frozen=True, tag="frame"):
+    """One small picture of a CSI camera, camera → vision. Payload: luma and chroma planes without padding.
+
+    `media_ns` is on the line of the run's packets. Each stands alone, so that any may be dropped.
+    """
+
+    camera: str
+    role: StreamRole
+    run: int
+    media_ns: int
+    width: int
+    height: int
+    layout: Literal["yuv420p", "nv12"]
+    is_full_range: bool
 
 
 class SegmentOpened(_Notice, frozen=True, tag="segment_opened"):
@@ -182,6 +199,7 @@ Notice = (
     | Goodbye
     | StreamStarted
     | VideoPacket
+    | LoresFrame
     | SegmentOpened
     | SegmentClosed
     | Outage

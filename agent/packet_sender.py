@@ -1,4 +1,7 @@
-"""Packets from a camera to vision: never blocks the camera, never cuts within a GOP, replays the newest GOP."""
+"""Packets from a camera to vision: never blocks the camera, never cuts within a GOP, replays the newest GOP.
+
+A CSI camera's small pictures go the same way: each stands alone, and is dropped rather than waited for.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Final
 
 from agent import log
 from agent.link_frame import encode_frame, socket_address
-from agent.notices import Hello, StreamStarted, VideoPacket
+from agent.notices import Hello, LoresFrame, StreamStarted, VideoPacket
 
 # Architecture: a camera keeps its current GOP up to this size. A 2 s GOP at 16 Mbit/s is 4 MB.
 MAX_GOP_BYTES: Final = 16 * 1024 * 1024
@@ -81,6 +84,20 @@ class PacketSender:
         if has_room:
             self._flush()
         return is_taken
+
+    def offer_picture(self, picture: LoresFrame, planes: bytes) -> bool:
+        """Send or drop one picture; it is dropped while anything from before still waits. Never blocks."""
+        has_room = self._flush()
+        if not has_room or (self._sock is None and not self._connect()):
+            self.dropped += 1
+            return False
+        self._enqueue(encode_frame(picture, planes))
+        self._flush()
+        return True
+
+    def pump(self) -> None:
+        """Write what the socket takes by now: a picture is larger than its buffer."""
+        self._flush()
 
     def close(self) -> None:
         self._hang_up()

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 from agent import log
 from agent.clock import Clock
 from agent.errors import CameraError
+from agent.media.frame import CapturedFrame, SourceFrame
 from agent.media.gop import extradata_sets, is_idr, length_bytes_of, parameter_sets
-from agent.media.source import Shape, Source, SourceAddress, open_source, shape_of
+from agent.media.opening import CameraSource, open_camera
+from agent.media.source import Shape, SourceAddress, shape_of
 from agent.media.timeline import Anchor, ClockStepped, RunBroken, Stamp, Timeline, check_clock, first_stamps
 from agent.units import NS_PER_MS, NS_PER_S
 
@@ -64,17 +66,32 @@ class Sink(Protocol):
         """The run is over; `failure` is why, unless it was asked to end."""
 
 
+class FrameSink(Protocol):
+    """Who takes the small pictures that some sources give, on the capture thread; it may not block."""
+
+    def show(self, captured: CapturedFrame) -> None: ...
+
+
 class Capture:
     """`run_once` is one session: it returns when stopped, and raises the CameraError that ended it."""
 
-    def __init__(self, address: SourceAddress, sinks: list[Sink], clock: Clock, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        address: SourceAddress,
+        sinks: list[Sink],
+        clock: Clock,
+        stop: threading.Event,
+        *,
+        viewer: FrameSink | None = None,
+    ) -> None:
         self._address = address
         self._sinks = sinks
+        self._viewer = viewer
         self._clock = clock
         self._stop = stop
 
     def run_once(self) -> None:
-        source = open_source(self._address)
+        source = open_camera(self._address)
         try:
             packets = source.packets(self._stop)
             burst = self._settle(source, packets)
@@ -84,6 +101,7 @@ class Capture:
             try:
                 for packet in _chained(burst.packets, packets):
                     runs.feed(packet)
+                    self._show(source, runs)
             except CameraError as exc:
                 failure = exc
             finally:
@@ -93,7 +111,15 @@ class Capture:
         finally:
             source.close()
 
-    def _settle(self, source: Source, packets: Iterator[Packet[VideoStream]]) -> _Burst:
+    def _show(self, source: CameraSource, runs: _Runs) -> None:
+        if self._viewer is None:
+            return
+        for frame in source.frames():
+            captured = runs.place(frame)
+            if captured is not None:
+                self._viewer.show(captured)
+
+    def _settle(self, source: CameraSource, packets: Iterator[Packet[VideoStream]]) -> _Burst:
         """Packets up to the first live one, and when media time 0 was: a packet that lay in a buffer says too late a
         time, so the earliest origin that any of them implies is the right one."""
         held: list[Packet[VideoStream]] = []
@@ -159,6 +185,11 @@ class _Runs:
         for sink in self._sinks:
             sink.take(captured)
 
+    def place(self, frame: SourceFrame) -> CapturedFrame | None:
+        """Where a picture stands in the run; None when it belongs to the one before."""
+        media_ns = self._timeline.place(frame.pts)
+        return None if media_ns is None else CapturedFrame(media_ns, frame)
+
     def _stamp(self, packet: Packet[VideoStream], *, begins: bool) -> Stamp:
         try:
             stamp = self._timeline.stamp(packet.pts, packet.dts)
@@ -215,7 +246,7 @@ class _Burst:
     failure: CameraError | None
 
 
-def _fill_first(source: Source, held: Sequence[Packet[VideoStream]]) -> None:
+def _fill_first(source: CameraSource, held: Sequence[Packet[VideoStream]]) -> None:
     """The first IDR of an RTSP session may have no stamps (seen with PyAV 18); without it the first GOP is lost."""
     if held and held[0].pts is None:
         following = [(packet.pts, packet.dts) for packet in held[1:]]

@@ -14,6 +14,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 
 from agent.errors import VideoError
+from agent.media.frame import PixelLayout, planes_bytes
 from agent.units import NS_PER_S
 
 # Media time travels through the codec as its time stamp.
@@ -93,6 +94,18 @@ class Decoder:
             return [_picture(frame) for frame in self._context.decode(None)]
         except av.FFmpegError:
             return []
+
+
+def picture_of_planes(
+    planes: bytes, *, width: int, height: int, layout: PixelLayout, is_full_range: bool, media_ns: int
+) -> Picture | None:
+    """A picture that came undecoded (agent.media.frame). None when the bytes are not of that size."""
+    if not planes or len(planes) != planes_bytes(width, height):
+        return None
+    rows = np.frombuffer(planes, np.uint8).reshape(height * 3 // 2, width)
+    frame = VideoFrame.from_ndarray(rows, format=layout)
+    frame.color_range = ColorRange.JPEG if is_full_range else ColorRange.MPEG
+    return Picture(frame, media_ns)
 
 
 def _picture(frame: VideoFrame) -> Picture:

@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import av
 
 from agent.errors import CameraEnded, CameraError, CameraRefused, CameraStalled, CameraUnreachable, StreamUnsupported
+from agent.media.frame import SourceFrame
 from agent.media.pace import paced, sipped
 from agent.media.packet import Codec, StreamFormat
 
@@ -46,14 +47,16 @@ _SECRET: Final = re.compile(r"(?i)((?:password|passwd|pass|pwd)=)[^_&/?]*")
 
 @dataclass(frozen=True, slots=True)
 class SourceAddress:
-    """Where a stream comes from. `url`: rtsp://…, rtsps://…, v4l2:/dev/video0 or file:street.mp4. The password is never
-    part of a message or a log line."""
+    """Where a stream comes from. `url`: rtsp://…, rtsps://…, v4l2:/dev/video0, picamera:0 or file:street.mp4. The
+    password is never part of a message or a log line. `frames_fps`: how often a CSI camera also gives a small picture,
+    0 for never."""
 
     camera: str
     url: str
     username: str = ""
     password: str = ""
     loops: bool = True
+    frames_fps: float = 0.0
 
     @property
     def is_file(self) -> bool:
@@ -120,6 +123,10 @@ class Source:
         if not stop.is_set():
             raise CameraEnded(camera=self.address.camera, source=self.address.shown)
 
+    def frames(self) -> Iterator[SourceFrame]:
+        """None: such a stream brings packets only."""
+        return iter(())
+
     def close(self) -> None:
         self._container.close()
 
@@ -173,7 +180,7 @@ def _open(address: SourceAddress) -> InputContainer:
             options=_RTSP,
             timeout=(OPEN_LIMIT_S, STALL_LIMIT_S),
         )
-    remedy = "write rtsp://…, v4l2:/dev/video0 or file:street.mp4"
+    remedy = "write rtsp://…, v4l2:/dev/video0, picamera:0 or file:street.mp4"
     raise CameraUnreachable(camera=address.camera, source=address.shown, remedy=remedy)
 
 

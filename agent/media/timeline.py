@@ -80,6 +80,12 @@ class Timeline:
         media = (dts if pts is None or pts < dts else pts) - self._origin
         return Stamp(media, dts - self._origin, media * self._tick_ns_numerator // self._time_base.denominator)
 
+    def place(self, pts: int) -> int | None:
+        """Media time of a picture that came beside the packets; None when it is older than the run."""
+        if self._origin is None or pts < self._origin:
+            return None
+        return (pts - self._origin) * self._tick_ns_numerator // self._time_base.denominator
+
 
 def first_stamps(following: Sequence[tuple[int | None, int | None]], frame_duration: int) -> tuple[int, int]:
     """PTS and DTS of a first IDR that came without, by those of the packets after it; 0 where they have none either.

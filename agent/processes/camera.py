@@ -11,7 +11,7 @@ from typing import Final
 from agent import log
 from agent.clock import Clock, SystemClock
 from agent.config import CameraConfig, Config
-from agent.errors import CameraError, DiskError, RingMissing, UnknownCamera
+from agent.errors import CameraError, CameraHung, DiskError, RingMissing, UnknownCamera
 from agent.identity import new_uuid7
 from agent.link import LinkClient
 from agent.media.capture import Capture, CapturedPacket, Session, Sink
@@ -22,12 +22,11 @@ from agent.notices import (
     SegmentClosed,
     SegmentOpened,
     StreamRole,
-    StreamStarted,
-    VideoPacket,
 )
 from agent.notify import Notifier, Progress, wait_for_stop, watch
 from agent.packet_sender import PacketSender
 from agent.processes.condition import Condition
+from agent.processes.showing import VisionSink, shows_pictures
 from agent.recording.boot import BootNumber, claim_boot, ensure_ring
 from agent.recording.outages import OutageBook
 from agent.recording.recorder import Recorder, RecorderSettings
@@ -117,11 +116,13 @@ class _CameraProcess:
             durability_s=config.storage.durability_s,
         )
         self._recorder = Recorder(settings, _Telling(self._node), self._outages, clock)
-        self._vision = _VisionSink(camera, PacketSender(runtime_dir / "vision.sock", hello), boot, self._recorder)
+        self._vision = VisionSink(camera, PacketSender(runtime_dir / "vision.sock", hello), boot, self._recorder)
         self._condition = Condition(
             camera.id, self._recorder, self._outages, clock, vision_dropped=lambda: self._vision.dropped
         )
         main_sinks: list[Sink] = [self._recorder]
+        # Twice the rate of analysis: vision's own grid begins when it does, and would miss every other one of the same.
+        self._frames_fps = 2 * config.vision.rate_fps if config.vision.enabled and shows_pictures(camera) else 0.0
         self._stages = [self._capture(main_sinks, camera.main, clock, StreamRole.MAIN)]
         if not config.vision.enabled:
             return
@@ -166,13 +167,19 @@ class _CameraProcess:
         def session() -> None:
             self._progress.beat(loop)
             password = read_password(camera.password_file, camera=camera.id)
-            address = SourceAddress(camera.id, url, camera.username, password, camera.loop)
-            Capture(address, [_Pulse(self._progress, loop), *sinks], clock, self._stop).run_once()
+            address = SourceAddress(camera.id, url, camera.username, password, camera.loop, self._frames_fps)
+            viewer = self._vision if self._frames_fps else None
+            pulse = _Pulse(self._progress, loop)
+            Capture(address, [pulse, *sinks], clock, self._stop, viewer=viewer).run_once()
 
         def failed(exc: Exception) -> None:
             # Told again by the session that it ended; where none could begin, only here.
             if role is StreamRole.MAIN and isinstance(exc, CameraError):
                 self._recorder.end(exc)
+            if isinstance(exc, CameraHung):
+                # Nothing in this process opens the camera again: the watchdog ends it, and nothing is tried until then.
+                self._progress.register(loop, 0.0)
+                self._stop.wait()
 
         return Stage(loop, session, stop=self._stop, backoff=_BACKOFF, on_failure=failed)
 
@@ -218,53 +225,3 @@ class _Telling:
 
     def closed(self, notice: SegmentClosed) -> None:
         self._node.send(notice)
-
-
-class _VisionSink:
-    """Packets to vision, on the capture's thread."""
-
-    def __init__(self, camera: CameraConfig, sender: PacketSender, boot: BootNumber, recorder: Recorder) -> None:
-        self._camera = camera.id
-        self._role = StreamRole.SUB if camera.sub else StreamRole.MAIN
-        self._sender = sender
-        self._boot = boot.boot
-        self._recorder = recorder
-        self._run = 0
-        self._anchor_wall_ns = 0
-
-    @property
-    def dropped(self) -> int:
-        return self._sender.dropped
-
-    def begin(self, session: Session) -> None:
-        self._run = self._recorder.run if self._role is StreamRole.MAIN else self._run + 1
-        self._start(session.anchor.wall_ns, session.shape)
-
-    def change(self, shape: Shape) -> None:
-        """Told as the same run anew, for which vision takes a new decoder and keeps its tracks."""
-        self._start(self._anchor_wall_ns, shape)
-
-    def _start(self, anchor_wall_ns: int, shape: Shape) -> None:
-        self._anchor_wall_ns = anchor_wall_ns
-        form = shape.format
-        started = StreamStarted(
-            camera=self._camera,
-            role=self._role,
-            boot=self._boot,
-            run=self._run,
-            codec=form.codec.value,
-            width=form.width,
-            height=form.height,
-            anchor_wall_ns=anchor_wall_ns,
-        )
-        self._sender.start_stream(started, form.extradata)
-
-    def take(self, captured: CapturedPacket) -> None:
-        packet = VideoPacket(self._camera, self._role, self._run, captured.media_ns, captured.is_idr)
-        self._sender.offer(packet, bytes(captured.packet))
-
-    def end(self, failure: CameraError | None = None) -> None:
-        return
-
-    def close(self) -> None:
-        self._sender.close()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.mailbox import Mailbox
-from agent.notices import StreamRole, StreamStarted, VideoPacket
+from agent.notices import LoresFrame, StreamRole, StreamStarted, VideoPacket
 from agent.units import NS_PER_S
 
 # Ten seconds of 30 fps, and the largest GOP that a camera replays (agent.packet_sender) with room for what follows.
@@ -18,14 +18,15 @@ LATE_NS = 3 * NS_PER_S
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One notice of the camera and its payload: the codec's extradata, or one access unit."""
+    """One notice of the camera and its payload: the codec's extradata, one access unit, or one picture's planes."""
 
-    notice: StreamStarted | VideoPacket
+    notice: StreamStarted | VideoPacket | LoresFrame
     payload: bytes
 
     @property
     def is_idr(self) -> bool:
-        return isinstance(self.notice, VideoPacket) and self.notice.is_idr
+        """Whether decoding may begin here; a picture needs none."""
+        return isinstance(self.notice, LoresFrame) or (isinstance(self.notice, VideoPacket) and self.notice.is_idr)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,8 @@ class Batch:
     @property
     def newest_media_ns(self) -> int | None:
         """Media time of the last packet, None without one."""
-        packets = (arrival.notice for arrival in reversed(self.arrivals) if isinstance(arrival.notice, VideoPacket))
-        newest = next(packets, None)
+        shown = (one.notice for one in reversed(self.arrivals) if not isinstance(one.notice, StreamStarted))
+        newest = next(shown, None)
         return None if newest is None else newest.media_ns
 
 
@@ -52,7 +53,7 @@ def plan_batch(waiting: Sequence[Arrival], *, late_ns: int = LATE_NS) -> Batch:
     started = max((at for at, one in enumerate(waiting) if isinstance(one.notice, StreamStarted)), default=-1)
     head, packets = tuple(waiting[started : started + 1]) if started >= 0 else (), list(waiting[started + 1 :])
     shed = max(started, 0)
-    times = [arrival.notice.media_ns for arrival in packets if isinstance(arrival.notice, VideoPacket)]
+    times = [arrival.notice.media_ns for arrival in packets if not isinstance(arrival.notice, StreamStarted)]
     if times and times[-1] - times[0] > late_ns:
         newest_idr = max((at for at, arrival in enumerate(packets) if arrival.is_idr), default=0)
         shed += newest_idr
@@ -70,7 +71,7 @@ class Intake:
         self._shed = 0
         self._shed_told = 0
 
-    def offer(self, notice: StreamStarted | VideoPacket, payload: bytes) -> None:
+    def offer(self, notice: StreamStarted | VideoPacket | LoresFrame, payload: bytes) -> None:
         """Take it in or count it as shed. The sub stream is preferred: once a camera sends one, its main is ignored."""
         if isinstance(notice, StreamStarted) and notice.role is StreamRole.SUB:
             self._role = StreamRole.SUB
@@ -82,7 +83,7 @@ class Intake:
                 self._empty()
                 self._mailbox.put(arrival, len(payload))
             self._waits_for_idr = True
-        elif self._waits_for_idr and not notice.is_idr:
+        elif self._waits_for_idr and not arrival.is_idr:
             self._shed += 1
         elif self._mailbox.put(arrival, len(payload)):
             self._waits_for_idr = False
@@ -112,5 +113,5 @@ class Intake:
 
     def _empty(self) -> list[Arrival]:
         waiting = self._mailbox.take_all(0)
-        self._shed += sum(isinstance(one.notice, VideoPacket) for one in waiting)
+        self._shed += sum(not isinstance(one.notice, StreamStarted) for one in waiting)
         return waiting

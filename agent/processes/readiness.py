@@ -190,7 +190,8 @@ def _check_camera(camera: CameraConfig) -> Iterator[CheckResult]:
 
 
 def _check_stream(camera: CameraConfig, role: str, url: str) -> CheckResult:
-    from agent.media.source import SourceAddress, open_source, read_password
+    from agent.media.opening import open_camera
+    from agent.media.source import SourceAddress, read_password
 
     about = f"camera {camera.id} {role}"
     stop = threading.Event()
@@ -198,7 +199,7 @@ def _check_stream(camera: CameraConfig, role: str, url: str) -> CheckResult:
     timer.start()
     try:
         password = read_password(camera.password_file, camera=camera.id)
-        source = open_source(SourceAddress(camera.id, url, camera.username, password, camera.loop))
+        source = open_camera(SourceAddress(camera.id, url, camera.username, password, camera.loop))
         try:
             packet = next(source.packets(stop), None)
             shape = source.format

@@ -13,7 +13,7 @@ from agent.errors import ConfigError
 from agent.identity import new_uuid7
 from agent.link import LinkClient
 from agent.link_server import LinkServer, Peer
-from agent.notices import Hello, Notice, SnapshotWanted, StreamStarted, VideoPacket, VisionStatus
+from agent.notices import Hello, LoresFrame, Notice, SnapshotWanted, StreamStarted, VideoPacket, VisionStatus
 from agent.notify import Notifier, Progress, watch
 from agent.processes.intake import Intake
 from agent.processes.sight import Sight
@@ -111,7 +111,7 @@ class _Room:
 
     def _on_camera(self, peer: Peer, notice: Notice, payload: bytes) -> None:
         """On the server's thread. A camera speaks for itself only."""
-        if not isinstance(notice, StreamStarted | VideoPacket):
+        if not isinstance(notice, StreamStarted | VideoPacket | LoresFrame):
             return
         intake = self._intakes.get(notice.camera)
         if intake is not None and peer.hello is not None and peer.hello.camera == notice.camera:

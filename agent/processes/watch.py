@@ -12,8 +12,8 @@ from agent.contract import events
 from agent.contract.events import IncidentData
 from agent.errors import FrameShapeError
 from agent.identity import new_uuid7
-from agent.media.decoder import Decoder, Picture
-from agent.notices import StreamStarted, VideoPacket
+from agent.media.decoder import Decoder, Picture, picture_of_planes
+from agent.notices import LoresFrame, StreamStarted, VideoPacket
 from agent.notify import Progress
 from agent.processes.announce import announce
 from agent.processes.intake import Intake
@@ -61,7 +61,7 @@ class WatchCounts:
 class _Run:
     started: StreamStarted
     observer: Observer
-    decoder: Decoder
+    decoder: Decoder | None
     last_ns: int = -1
     tracks_told: int = 0
     inferences_told: int = 0
@@ -131,7 +131,7 @@ class CameraWatch:
 
     def _begin(self, started: StreamStarted, extradata: bytes) -> None:
         """A new run, or the same one again after the link was lost: then incidents and tracks live on."""
-        decoder = Decoder(started.codec, extradata)
+        decoder = None if started.codec == "raw" else Decoder(started.codec, extradata)
         run = self._run
         if run is not None and _is_same_run(run.started, started):
             run.decoder, run.started = decoder, started
@@ -140,8 +140,8 @@ class CameraWatch:
         self._run = _Run(started, self._observer(), decoder)
         _log.info("run under watch", camera=self.camera, run=started.run, codec=started.codec, role=started.role.value)
 
-    def _see(self, run: _Run, packet: VideoPacket, data: bytes, newest_media_ns: int) -> None:
-        for picture in run.decoder.decode(data, packet.media_ns):
+    def _see(self, run: _Run, notice: VideoPacket | LoresFrame, data: bytes, newest_media_ns: int) -> None:
+        for picture in _pictures(run, notice, data):
             self._look(run, picture, is_stale=newest_media_ns - picture.media_ns > _STALE_NS)
 
     def _look(self, run: _Run, picture: Picture, *, is_stale: bool) -> None:
@@ -208,6 +208,23 @@ class CameraWatch:
             if sighting.track_id in incident.tracks
         ]
         return encode_still(self.unmasked(picture.bgr()), marks)
+
+
+def _pictures(run: _Run, notice: VideoPacket | LoresFrame, data: bytes) -> list[Picture]:
+    if isinstance(notice, VideoPacket):
+        return run.decoder.decode(data, notice.media_ns) if run.decoder is not None else []
+    # One that another run of the camera sent says another time.
+    if notice.run != run.started.run:
+        return []
+    picture = picture_of_planes(
+        data,
+        width=notice.width,
+        height=notice.height,
+        layout=notice.layout,
+        is_full_range=notice.is_full_range,
+        media_ns=notice.media_ns,
+    )
+    return [] if picture is None else [picture]
 
 
 def _is_same_run(one: StreamStarted, other: StreamStarted) -> bool:

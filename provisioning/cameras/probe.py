@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
     from agent.media.decoder import Picture
-    from agent.media.source import Source
+    from agent.media.opening import CameraSource
 
 # Two IDRs are wanted, and a GOP of 4 s is still a sensible one; a technician waits this long and no longer.
 _LONGEST_S: Final = 10.0
@@ -40,11 +40,12 @@ def probe(
     default password.
     """
     check_password(Login(username, password))
-    from agent.media.source import SourceAddress, open_source
+    from agent.media.opening import open_camera
+    from agent.media.source import SourceAddress
 
     address = SourceAddress(camera, url, username, password)
     began_s = time.monotonic()
-    source = open_source(address)
+    source = open_camera(address)
     try:
         measured = _watch(source, began_s, longest_s)
     finally:
@@ -92,7 +93,7 @@ class _Measured:
     def has_gop(self) -> bool:
         return self.gop_frames > 0
 
-    def result(self, url: str, source: Source) -> ProbedStream:
+    def result(self, url: str, source: CameraSource) -> ProbedStream:
         form = source.format
         if self.frames == 0:
             raise StreamUnsupported(source=url, remedy="it sent no picture while it was watched; restart the camera")
@@ -115,7 +116,7 @@ class _Measured:
         )
 
 
-def _watch(source: Source, began_s: float, longest_s: float) -> _Measured:
+def _watch(source: CameraSource, began_s: float, longest_s: float) -> _Measured:
     from agent.media.decoder import Decoder
     from agent.media.gop import is_idr, length_bytes_of
 
