@@ -6,7 +6,7 @@ import http.client
 import socket
 import ssl
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from agent.contract.enrolment import EnrolAnswer
@@ -22,10 +22,16 @@ _ANSWERS: Final = frozenset(
     {HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
 )
 _HTTPS_PORT: Final = 443
+T = TypeVar("T")
 
 
 def post(enrol_url: str, path: str, text: str, ca_pem: str, *, limit_s: float = _LIMIT_S) -> EnrolAnswer:
-    """The centre's answer to `text`, a compact JWS. `ca_pem`: the anchors' `centre_ca`.
+    """The centre's answer to an enrolment or a renewal; as `ask`."""
+    return ask(enrol_url, path, text, ca_pem, EnrolAnswer, limit_s=limit_s)
+
+
+def ask(enrol_url: str, path: str, text: str, ca_pem: str, kind: type[T], *, limit_s: float = _LIMIT_S) -> T:
+    """The centre's answer to `text`, a compact JWS, as `kind`. `ca_pem`: the anchors' `centre_ca`.
 
     No redirect is followed and no proxy asked. Raises CentreUnreachable with `unknown_host`, `connection_refused`,
     `timeout`, `network`, `certificate`, `tls`, `http_NNN`, `too_large`, `not_the_centre` or `bad_url`.
@@ -46,7 +52,7 @@ def post(enrol_url: str, path: str, text: str, ca_pem: str, *, limit_s: float = 
     if len(body) > _MAX_ANSWER_BYTES:
         raise CentreUnreachable(reason="too_large", url=enrol_url, remedy="something else answers at this address")
     try:
-        return decode(body, EnrolAnswer)
+        return decode(body, kind)
     except WireError as exc:
         remedy = "something else answers at this address; check the address in the order"
         raise CentreUnreachable(reason="not_the_centre", url=enrol_url, remedy=remedy) from exc

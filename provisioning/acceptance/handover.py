@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import shutil
 import tempfile
@@ -14,8 +15,8 @@ from pathlib import Path
 import msgspec
 
 from agent import log
-from agent.contract.enrolment import EnrolAnswer
-from agent.enrolment.centre import post
+from agent.contract.wire import Up
+from agent.enrolment.centre import ask
 from agent.enrolment.home import NodeHome
 from agent.enrolment.nodekey import load_key
 from agent.enrolment.standing import Standing
@@ -102,13 +103,25 @@ def accept(site: Site, checks: Sequence[CheckResult], signature: Signature) -> A
     return Accepted(final, report, ())
 
 
-def send(home: NodeHome, folder: Path) -> EnrolAnswer:
+class CentreAnswer(Up, frozen=True, kw_only=True):
+    """The centre's word on a report: `kept`, or `refused` with a machine word in `reason`."""
+
+    state: str
+    sha256: str = ""
+    reason: str = ""
+
+
+def send(home: NodeHome, folder: Path) -> CentreAnswer:
     """Give the signed report to the centre. Raises CentreUnreachable, which keeps it for later or for a phone."""
     record, anchors = home.load_enrolment(), home.load_anchors()
     signed = home.read_text(folder / JWS_NAME)
     if signed is None or not record.enrol_url:
         raise CentreUnreachable(reason="no_address", remedy="carry the report to the office as a file")
-    return post(record.enrol_url, _PATH, signed.strip(), anchors.centre_ca)
+    text = signed.strip()
+    answer = ask(record.enrol_url, _PATH, text, anchors.centre_ca, CentreAnswer)
+    if answer.state == "kept" and answer.sha256 != hashlib.sha256(text.encode()).hexdigest():
+        raise CentreUnreachable(reason="not_the_centre", remedy="it kept something else; send the report again")
+    return answer
 
 
 def pack(folder: Path) -> bytes:

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from agent.enrolment.nodekey import load_key
 from agent.enrolment.standing import Standing
+from provisioning.acceptance.seal import newest, verify_acceptance
 from tests.page.fieldwork import PASSWORD, Field, why_not
+from tests.page_steps import way
 from tests.rigs.browser import Phone, phone
 
 # Issue 3: at most 25 taps.
@@ -43,8 +46,19 @@ def test_a_technician_sets_a_node_up_with_a_phone(site: Field, street_clip: Path
         check(held)
         connect_camera(held, camera)
         assert site.home.load_enrolment().state is Standing.ENROLLED
+        way.aim(held)
+        way.draw(held)
+        way.walk(held, reaches_centre=not is_offline)
+        way.sign(held, reaches_centre=not is_offline)
         assert held.told == []
-        print("taps", held.taps)
+        assert held.taps <= MOST_TAPS
+    folder = newest(site.home)
+    assert folder is not None
+    report = verify_acceptance(folder, load_key(site.home).private.public_key())
+    assert report.technician == way.NAME
+    assert site.home.load_enrolment().state is Standing.IN_SERVICE
+    if not is_offline:
+        assert report.waivers == ()
 
 
 def enter(held: Phone, pin: str, words: tuple[str, ...]) -> None:

@@ -134,7 +134,7 @@ class _Accept:
             answer = send(self._context.home, folder)
         except (CentreUnreachable, EnrolmentError):
             return "unreachable"
-        if answer.state != "granted":
+        if answer.state != "kept":
             return answer.reason or answer.state
         note = msgspec.structs.replace(self._note(), sent_ns=self._context.clock.wall_ns())
         self._context.write_note(NAME, note)
