@@ -7,6 +7,9 @@ folder is read back by us before mosquitto sees it, and each file is replaced in
 
 from __future__ import annotations
 
+import os
+import pwd
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -43,7 +46,7 @@ def write_gate(paths: KitPaths, papers: Papers, listening: Listening, *, now_s: 
     The names of the files that were replaced. Raises RegisterError for papers that would leave the broker open or shut.
     """
     check_papers(papers, now_s=now_s)
-    _make_folders(paths)
+    _make_folders(paths, listening.user)
     files = {
         paths.door_acl: door_access_list(),
         paths.conf: broker_settings(paths, listening),
@@ -60,7 +63,6 @@ def write_gate(paths: KitPaths, papers: Papers, listening: Listening, *, now_s: 
 
 def write_access(paths: KitPaths, nodes: Sequence[NodeRow], members: Sequence[Member]) -> frozenset[str]:
     """The access list, after the gate and after sessions were ended: until then it tells whose are still to be."""
-    _make_folders(paths)
     return frozenset({paths.acl.name} if _put(paths.acl, access_list(nodes, members)) else ())
 
 
@@ -124,11 +126,15 @@ def _split(crls: str) -> list[str]:
     return [text + _END_CRL for text in crls.split(_END_CRL) if text.strip()]
 
 
-def _make_folders(paths: KitPaths) -> None:
+def _make_folders(paths: KitPaths, user: str) -> None:
+    """They belong to whom mosquitto becomes: at a reload it reads as that user."""
     try:
         for folder in (paths.folder, paths.data):
             if not folder.is_dir():
                 folder.mkdir(parents=True, mode=_FOLDER_MODE)
+                # A machine without that user makes the kit for another.
+                if os.geteuid() == 0 and user in {each.pw_name for each in pwd.getpwall()}:
+                    shutil.chown(folder, user)
     except OSError as exc:
         raise _refused(exc) from exc
 

@@ -35,12 +35,30 @@ def is_running(paths: KitPaths) -> bool:
 
 def reload(paths: KitPaths) -> bool:
     """SIGHUP: mosquitto 2.0.11 reads access list, authorities, revocation lists and its certificate again, and leaves
-    sessions alone. False where none runs from this kit: it will read them at its start."""
+    sessions alone. False where none runs from this kit: it will read them at its start.
+
+    Raises BrokerUnreachable where mosquitto could not read them, because it would then let everybody do everything.
+    """
     pid = _pid(paths)
     if pid is None:
         return False
+    check_reach(paths, pid)
     os.kill(pid, signal.SIGHUP)
     return True
+
+
+def check_reach(paths: KitPaths, pid: int) -> None:
+    """A mosquitto that root started has read its lists as root and reads them again as somebody else."""
+    owner = Path(f"/proc/{pid}").stat()
+    if owner.st_uid == 0:
+        return
+    for place, needed in [(folder, 1) for folder in paths.folder.parents] + [(paths.folder, 5), (paths.acl, 4)]:
+        found = place.stat()
+        is_owner, is_group = found.st_uid == owner.st_uid, found.st_gid == owner.st_gid
+        shift = 6 if is_owner else 3 if is_group else 0
+        if found.st_mode >> shift & needed != needed:
+            remedy = "move the kit to where its user may go, /etc/wayside-broker say, and start mosquitto from there"
+            raise BrokerUnreachable(reason="unreadable", file=str(place), remedy=remedy)
 
 
 def end_session(paths: KitPaths, address: NodeAddress) -> None:

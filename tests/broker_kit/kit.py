@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from cryptography import x509
 
@@ -58,7 +59,7 @@ class Identity:
 
     certificate: str
     key: str
-    issued: x509.Certificate
+    issued: x509.Certificate | None = None
 
 
 class ShippedBroker:
@@ -79,7 +80,7 @@ class ShippedBroker:
         self.members: list[Member] = []
         self._revoked: list[x509.Certificate] = []
         self.port = unused_port()
-        self.ca = folder / "centre-ca.pem"
+        self.ca: Path = folder / "centre-ca.pem"
         self.ca.write_text(self.centre_ca.pem)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -126,6 +127,7 @@ class ShippedBroker:
 
     def revoke(self, row: Row, identity: Identity) -> Synchronised:
         self.rows = [Row(each.org, each.site, each.node, each.node == row.node) for each in self.rows]
+        assert identity.issued is not None
         self._revoked.append(identity.issued)
         return self.synchronise()
 
@@ -134,12 +136,22 @@ class ShippedBroker:
             return probe.connect_ex((LOOPBACK, self.port)) == 0
 
 
+class Reachable(Protocol):
+    """A broker's address, and who vouches for it."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def ca(self) -> Path: ...
+
+
 class Caller:
     """A client of the broker by our own connection, that remembers what it heard."""
 
     def __init__(
         self,
-        broker: ShippedBroker,
+        broker: Reachable,
         identity: Identity | None,
         client_id: str,
         *,
