@@ -84,8 +84,8 @@ def _show(context: PageContext, request: Request) -> Response:
     said = request.query_params.get("said", "")
     word = said if _WORD.fullmatch(said) else ""
     if enrolling.is_settled(context) and "new" not in request.query_params:
-        record = context.home.load_enrolment()
-        return render(request, "steps/order_done.html", record=record)
+        claim = claim_key(word, request) if word else ""
+        return render(request, "steps/order_done.html", record=context.home.load_enrolment(), claim=claim, word=word)
     standing = None if "new" in request.query_params else enrolling.standing_order(context)
     if standing is None:
         return _choose(request, word=word)
