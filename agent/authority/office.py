@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from agent.authority import nodes, orders, register, sites
+from agent.authority import members, nodes, orders, register, sites
 from agent.authority.acceptances import Accepted, accept
 from agent.authority.answers import refused
 from agent.authority.certificates import issue_client, issue_server, make_crl, to_pem
@@ -27,6 +27,7 @@ from agent.authority.records import (
     Applicant,
     Approval,
     ImportCounts,
+    MemberRecord,
     NodeRecord,
     OrderRecord,
     Organisation,
@@ -226,6 +227,20 @@ class Office:
     def acl_nodes(self) -> list[AclNode]:
         with register.reading(self.folder) as conn:
             return nodes.acl_nodes(conn)
+
+    def members(self) -> list[MemberRecord]:
+        """The broker's clients that are no nodes."""
+        with register.reading(self.folder) as conn:
+            return members.members(conn)
+
+    def put_member(self, member: MemberRecord) -> None:
+        with register.deciding(self.folder) as conn:
+            members.put_member(conn, member)
+
+    def drop_member(self, name: str) -> bool:
+        """Whether it was there."""
+        with register.deciding(self.folder) as conn:
+            return members.drop_member(conn, name)
 
     def crl_pem(self, org: str, *, now_s: int | None = None) -> str:
         """The organisation's revocation list."""

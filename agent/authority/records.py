@@ -125,3 +125,22 @@ class AclNode:
     site: str
     node: str
     is_revoked: bool
+
+
+class MemberRole(StrEnum):
+    """At the broker: who stores events and says `ack`, who asks nodes, which organisation hears its own sites."""
+
+    RECEIVER = "receiver"
+    DESK = "desk"
+    PARTNER = "partner"
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRecord:
+    """A client of the broker that is no node. `name` is its certificate's common name; `org` and `sites` bound a
+    PARTNER; without sites it hears all of its organisation's."""
+
+    name: str
+    role: MemberRole
+    org: str = ""
+    sites: tuple[str, ...] = ()

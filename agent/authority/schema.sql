@@ -96,6 +96,20 @@ CREATE TABLE IF NOT EXISTS revocation (
 ) STRICT, WITHOUT ROWID;
 
 -- ---------------------------------------------------------------------------------------------------------------------
+-- Clients of the broker that are no nodes. Owner: members.py.
+CREATE TABLE IF NOT EXISTS member (
+    name TEXT PRIMARY KEY,                     -- its certificate's common name and its client id
+    role TEXT NOT NULL CHECK (role IN ('receiver', 'desk', 'partner')),
+    org  TEXT NOT NULL                         -- of a partner: whose sites it hears; else empty
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS member_site (       -- of a partner that hears some sites only
+    name TEXT NOT NULL REFERENCES member,
+    site TEXT NOT NULL REFERENCES site,
+    PRIMARY KEY (name, site)
+) STRICT, WITHOUT ROWID;
+
+-- ---------------------------------------------------------------------------------------------------------------------
 -- Acceptance reports whose signature was verified. Owner: acceptances.py.
 CREATE TABLE IF NOT EXISTS acceptance (
     sha256     TEXT    PRIMARY KEY,            -- of the report's compact JWS
