@@ -189,7 +189,8 @@ class _NodeProcess:
     def _save_time(self) -> None:
         """Body of the stage "saved time": the floor of the clock at the next boot."""
         save_time(self._ground.data_dir, self._ground.clock)
-        self._workers_stop.wait(_SAVE_TIME_S)
+        if self._workers_stop.wait(_SAVE_TIME_S):
+            save_time(self._ground.data_dir, self._ground.clock)
 
     def _keep(self) -> None:
         """Body of the stage "keeper": it owns its connection for as long as it lives."""

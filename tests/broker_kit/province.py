@@ -78,6 +78,11 @@ class EnrolledNode:
         added = "".join(f"{key} = {value}\n" for key, value in lines.items())
         self.home.config.write_text(text.replace("[broker]\n", f"[broker]\n{added}"))
 
+    def check(self) -> str:
+        """What `wayside check` says of it, while it runs."""
+        argv = [sys.executable, "-m", "agent", "check", "--config", str(self.home.config), "--json"]
+        return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+
     def log(self) -> str:
         return (self.folder / "node.log").read_text()
 

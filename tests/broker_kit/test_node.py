@@ -59,6 +59,9 @@ def test_an_enrolled_node_speaks_by_its_certificate_and_is_lost_when_killed(prov
         told, facts = infos(centre, node)[0], certificate(node)
         end = format_rfc3339(facts.not_after_s * NS_PER_S)
         assert (told.key_fingerprint, told.certificate_end, told.replaces) == (node.key.spki_sha256, end, None)
+        # A second MQTT connection under its name would throw it out.
+        assert "takes this node's certificate" in node.check()
+        assert states(centre, node) == [Presence.ONLINE]
         node.kill()
         wait_until(lambda: states(centre, node)[-1] is Presence.LOST, "its will is not said")
     finally:
