@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 from collections.abc import Sequence
@@ -20,10 +21,11 @@ CONFIG: Final = Path("/etc/wayside/wayside.toml")
 MARKER: Final = Path("/run/wayside/updating.json")
 UNITS: Final = Path("/etc/systemd/system")
 WATCH_UNIT: Final = "wayside-update.service"
-# A camera process is ready about a second after its start, on a Pi three; one that is not there by then has failed, and
-# the cameras that were not restarted yet still record.
+# A camera process is ready a second after its start here (measured), slower on a Pi; one that is not there by then has
+# failed, and the cameras that were not restarted yet still record.
 RESTART_LIMIT_S: Final = 20.0
 _ASK_LIMIT_S: Final = 15.0
+_POLL_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +57,46 @@ class Host:
         return (*cameras, "wayside-vision.service", "wayside-node.service")
 
     def restart(self, unit: str) -> bool:
-        """Whether it runs afterwards."""
+        """Whether it is ready afterwards, at the latest after RESTART_LIMIT_S or three failed starts.
+
+        systemctl itself would wait for as long as systemd tries.
+        """
         self.systemctl("reset-failed", unit)
-        try:
-            return self.systemctl("restart", unit, limit_s=RESTART_LIMIT_S) == 0
-        except subprocess.TimeoutExpired:
+        if self.systemctl("restart", "--no-block", unit) != 0:
             return False
+        until_s = boot_clock_s() + RESTART_LIMIT_S
+        # The job is queued first, and the process that is to end is active until then.
+        while boot_clock_s() < until_s:
+            is_busy, is_active, failed = self._state(unit)
+            if failed >= MAX_FAILED_STARTS:
+                return False
+            if is_active and not is_busy:
+                return True
+            threading.Event().wait(_POLL_S)
+        return False
+
+    def kill_unready(self, units: Sequence[str]) -> None:
+        """What never became ready has nothing to finish in order: it must not keep its camera for its stop's limit."""
+        for unit in units:
+            if not self._state(unit)[1]:
+                self.systemctl("kill", "--signal=KILL", unit)
 
     def restart_page(self) -> None:
         """The technician's page, where it runs: only while set-up is open."""
         self.systemctl("try-restart", "--no-block", "wayside-page.service")
 
     def failed_starts(self, units: Sequence[str]) -> int:
-        """How often systemd had to start these anew since they were last started on purpose."""
-        count = 0
-        for unit in units:
-            argv = ["systemctl", "show", "--property=NRestarts,ActiveState", unit]
-            told = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_ASK_LIMIT_S).stdout
-            facts = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
-            if facts.get("ActiveState") == "failed":
-                return MAX_FAILED_STARTS
-            count = max(count, int(facts.get("NRestarts") or 0))
-        return count
+        """How often systemd had to start these anew since they were last started on purpose, in all."""
+        return sum(self._state(unit)[2] for unit in units)
+
+    def _state(self, unit: str) -> tuple[bool, bool, int]:
+        """Whether a job of it waits, whether it is ready, and its failed starts."""
+        argv = ["systemctl", "show", "--property=Job,NRestarts,ActiveState", unit]
+        told = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_ASK_LIMIT_S).stdout
+        facts = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+        active = facts.get("ActiveState", "")
+        failed = MAX_FAILED_STARTS if active == "failed" else int(facts.get("NRestarts") or 0)
+        return facts.get("Job", "0") not in ("", "0"), active == "active", failed
 
     def facts(self) -> Facts | None:
         """None when the running release does not tell, whatever the reason."""
@@ -119,8 +139,8 @@ class Host:
             raise ReleaseError(f"systemd cannot start {WATCH_UNIT}; is it installed?")
 
     @staticmethod
-    def systemctl(*argv: str, limit_s: float = _ASK_LIMIT_S) -> int:
-        done = subprocess.run(["systemctl", *argv], capture_output=True, text=True, check=False, timeout=limit_s)
+    def systemctl(*argv: str) -> int:
+        done = subprocess.run(["systemctl", *argv], capture_output=True, text=True, check=False, timeout=_ASK_LIMIT_S)
         return done.returncode
 
 

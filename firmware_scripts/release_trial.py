@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
@@ -78,7 +78,8 @@ class Trial:
     failed_starts: int = 0
     baseline: Facts | None = None
     is_forced: bool = False
-    missing: tuple[str, ...] = field(default=())
+    missing: tuple[str, ...] = ()
+    limit_s: float = TRIAL_LIMIT_S
 
 
 class Verdict(Enum):
@@ -102,7 +103,7 @@ def judge(trial: Trial, before: Facts | None, now: Facts | None, *, failed_start
     missing = ("the node tells nothing",) if now is None else _missing(trial, before, now)
     if not missing:
         return Judgement(Verdict.GOOD)
-    if elapsed_s >= TRIAL_LIMIT_S:
+    if elapsed_s >= trial.limit_s:
         return Judgement(Verdict.BAD, (f"after {elapsed_s:.0f} s: {'; '.join(missing)}",))
     return Judgement(Verdict.WAIT, missing)
 
@@ -136,6 +137,16 @@ def _is_taken(then: Facts, now: Facts) -> bool:
     # Lane b's rows leave the outbox when they are confirmed, or when they are shed, which is counted.
     has_left = now.last_b > then.last_b and (now.oldest_b == 0 or now.oldest_b > then.last_b + 1)
     return has_left and now.shed == then.shed
+
+
+def restarted_anew(trial: Trial, now: Facts | None, failed_starts: int) -> Trial:
+    """A process fell during the trial: what cameras recorded until then proves nothing any more. Pure."""
+    if failed_starts <= trial.failed_starts:
+        return trial
+    baseline = trial.baseline
+    if baseline is not None and now is not None:
+        baseline = replace(baseline, cameras=now.cameras)
+    return replace(trial, failed_starts=failed_starts, baseline=baseline)
 
 
 def is_recording(before: Facts, now: Facts) -> dict[str, bool]:

@@ -12,7 +12,7 @@ from typing import Final
 
 from release_bundle import ReleaseError
 from release_host import Host, boot_clock_s, boot_id, say
-from release_trial import Facts, Judgement, Phase, Trial, Verdict, judge, load_trial, save_trial
+from release_trial import Facts, Phase, Trial, Verdict, judge, load_trial, restarted_anew, save_trial
 
 # Fragments reach the disk each second at the latest (storage.durability_s): between two looks a file has grown.
 LOOK_INTERVAL_S: Final = 3.0
@@ -58,7 +58,11 @@ def _try(host: Host, trial: Trial, stop: threading.Event) -> Trial:
     shown: tuple[str, ...] = ()
     while not stop.is_set():
         now = host.facts()
-        found = _judge(host, trial, before, now)
+        failed_starts = host.failed_starts(host.unit_names())
+        if (noted := restarted_anew(trial, now, failed_starts)) != trial:
+            trial = save_trial(host.state, noted)
+        elapsed_s = boot_clock_s() - trial.began_s
+        found = judge(trial, before, now, failed_starts=failed_starts, elapsed_s=elapsed_s)
         if found.verdict is Verdict.GOOD:
             return keep(host, trial)
         if found.verdict is Verdict.BAD:
@@ -70,16 +74,6 @@ def _try(host: Host, trial: Trial, stop: threading.Event) -> Trial:
         before = now
         stop.wait(LOOK_INTERVAL_S)
     return trial
-
-
-def _judge(host: Host, trial: Trial, before: Facts | None, now: Facts | None) -> Judgement:
-    return judge(
-        trial,
-        before,
-        now,
-        failed_starts=host.failed_starts(host.unit_names()),
-        elapsed_s=boot_clock_s() - trial.began_s,
-    )
 
 
 def keep(host: Host, trial: Trial) -> Trial:
@@ -102,6 +96,7 @@ def _go_back(host: Host, trial: Trial) -> Trial:
     host.mark(trial.version, trial.previous_version)
     host.slots.switch(trial.previous_slot)
     host.take_units(trial.previous_slot)
+    host.kill_unready(host.unit_names())
     # All of them, and whatever each answers: the first failure must not keep the others in the bad release.
     failed = [unit for unit in host.unit_names() if not host.restart(unit)]
     host.restart_page()
