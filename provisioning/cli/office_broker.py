@@ -30,8 +30,8 @@ def add_commands(app: typer.Typer) -> None:
 
 @explained
 def broker(
-    kit: Annotated[
-        Path | None, typer.Option("--kit", help="the kit's folder  [default: out/broker in the office]")
+    out: Annotated[
+        Path | None, typer.Option("--out", help="the kit's folder  [default: out/broker in the office]")
     ] = None,
     name: Annotated[
         list[str] | None, typer.Option("--name", help="host or address of the broker; repeat. Default: the office's")
@@ -51,7 +51,7 @@ def broker(
     from provisioning.broker.settings import Listening
     from provisioning.office.broker_kit import keep_in_step, port_of
 
-    place, folder = opened(office), kit or office / "out" / "broker"
+    place, folder = opened(office), out or office / "out" / "broker"
     listening = Listening(port or port_of(place.settings().broker_url), address, user)
     stop = threading.Event()
     if is_watching:
@@ -101,8 +101,8 @@ def member(
 def _print(done: Synchronised, kit: Path, *, as_json: bool) -> None:
     ended = sorted(each.node for each in done.banished)
     if as_json:
-        facts = {"files": sorted(done.files), "ended": ended, "running": done.is_running, "restart": done.needs_restart}
-        print(json_line(facts), flush=True)
+        facts = {"kit": str(kit), "written": sorted(done.files), "banished": ended}
+        print(json_line({**facts, "is_running": done.is_running, "needs_restart": done.needs_restart}), flush=True)
         return
     print(f"{kit}: {', '.join(sorted(done.files))} written" if done.files else f"{kit} is up to date", flush=True)
     for each in ended:
