@@ -108,7 +108,8 @@ class CameraHealth(Up, frozen=True, kw_only=True):
 
 class DiskHealth(Up, frozen=True, kw_only=True):
     """`forecast_days`: how long the ring will keep footage at today's rate. `endurance_used_ratio`: of the device's
-    rated writes, above 1 past its rating."""
+    rated writes, above 1 past its rating. `written_bytes`: to the whole device since boot; `lifetime_written_bytes`: to
+    the file system since it was made."""
 
     write_p99_ms: float | None
     free_bytes: Count | None
@@ -116,16 +117,23 @@ class DiskHealth(Up, frozen=True, kw_only=True):
     footage_bytes: Count | None
     forecast_days: float | None
     endurance_used_ratio: float | None
+    written_bytes: Count | None = None
+    lifetime_written_bytes: Count | None = None
 
 
 class ClockHealth(Up, frozen=True, kw_only=True):
-    """`error_s` bounds the wall clock's error; null when nothing vouches for it."""
+    """`error_s` bounds the wall clock's error; null when nothing vouches for it. `holdover`: the clock was synced and
+    has lost its source `holdover_s` ago; the bound grows by 500 ppm since."""
 
     quality: Literal["synced", "holdover", "unsynced"]
     error_s: float | None
+    holdover_s: Seconds | None = None
 
 
 class MachineHealth(Up, frozen=True, kw_only=True):
+    """`throttled` and `under_voltage`: now; `…_before`: at some time since boot. `over_current_events` counts since
+    boot. `power_w`: what the module draws."""
+
     temperature_c: float | None
     throttled: Known
     under_voltage: Known
@@ -133,6 +141,10 @@ class MachineHealth(Up, frozen=True, kw_only=True):
     memory_available_bytes: Count | None
     memory_total_bytes: Count | None
     uptime_s: Seconds | None
+    throttled_before: Known = Known.UNKNOWN
+    under_voltage_before: Known = Known.UNKNOWN
+    over_current_events: Count | None = None
+    power_w: float | None = None
 
 
 class VisionHealth(Up, frozen=True, kw_only=True):

@@ -42,6 +42,16 @@ class DiskSpace:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskWear:
+    """`written_bytes`: to the whole device since boot. `lifetime_written_bytes`: to the file system since it was made.
+    `used_ratio`: of the device's rated writes, above 1 past its rating. None: the device does not tell."""
+
+    written_bytes: int | None = None
+    lifetime_written_bytes: int | None = None
+    used_ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CameraReading:
     """One camera: its process's newest status (None: never heard) and how long ago that came. `recorded_ratio` as in
     CameraHealth, None when the index was not asked."""
@@ -64,6 +74,7 @@ class Readings:
     machine: MachineHealth
     footage_bytes: int | None = None
     forecast_days: float | None = None
+    wear: DiskWear = DiskWear()
 
 
 def build_health(readings: Readings, outbox: OutboxHealth) -> Health:
@@ -80,7 +91,9 @@ def build_health(readings: Readings, outbox: OutboxHealth) -> Health:
             total_bytes=space.total_bytes if space else None,
             footage_bytes=readings.footage_bytes,
             forecast_days=readings.forecast_days,
-            endurance_used_ratio=None,
+            endurance_used_ratio=readings.wear.used_ratio,
+            written_bytes=readings.wear.written_bytes,
+            lifetime_written_bytes=readings.wear.lifetime_written_bytes,
         ),
         clock=readings.clock,
         machine=readings.machine,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent import __version__, log
-from agent.clock import Clock
+from agent.clock import Clock, ClockQuality
 from agent.commands.dispatch import HANDLERS, Inbound
 from agent.config import Config
 from agent.contract.states import (
@@ -24,8 +24,11 @@ from agent.contract.states import (
 )
 from agent.enrolment.papers import paper_facts
 from agent.errors import DiskError, StoreError
+from agent.health.forecast import RingRoom, Written, forecast_days
+from agent.health.holdover import ClockJudgement, Holdover
 from agent.health.probes import disk_space, hardware_model, os_name, probe_machine
-from agent.health.report import CameraReading, Readings, build_health, camera_state, recorded_ratio
+from agent.health.report import CameraReading, DiskSpace, Readings, build_health, camera_state, recorded_ratio
+from agent.health.wear import device_number, probe_wear
 from agent.messaging.alarm import Alarm
 from agent.messaging.facts import NodeFacts
 from agent.messaging.lanes import Moment
@@ -34,7 +37,7 @@ from agent.processes.reception import Reception
 from agent.recording import index
 from agent.recording.boot import BootNumber
 from agent.store import open_store
-from agent.units import NS_PER_S, WallSpan, format_rfc3339
+from agent.units import DAY_S, NS_PER_S, WallSpan, format_rfc3339
 
 _HOUR_NS = 3_600 * NS_PER_S
 
@@ -54,25 +57,30 @@ class Board:
         self._alerts: dict[str, Alert | None] = {}
         self._last_shown: tuple[object, ...] = ()
         self._conn: sqlite3.Connection | None = None
+        self._holdover = Holdover()
         self.commands: Callable[[Inbound], None] | None = None
 
     def moment(self) -> Moment:
-        status = self._clock.status()
-        return Moment(self._clock.wall_ns(), self._clock.mono_ns(), status.quality.value)
+        mono_ns = self._clock.mono_ns()
+        return Moment(self._clock.wall_ns(), mono_ns, self._judge_clock(mono_ns).quality)
 
     def facts(self) -> NodeFacts:
         return NodeFacts(info=self._info(), cameras=self._camera_states(), alerts=dict(self._alerts))
 
     def health(self, waiting: OutboxHealth) -> Health:
-        status = self._clock.status()
+        clock = self._judge_clock(self._clock.mono_ns())
+        space = disk_space(self._data_dir)
+        footage_bytes = self._footage_bytes()
         readings = Readings(
             wall_ns=self._clock.wall_ns(),
             cameras=tuple(self._reading(camera.id, with_ratio=True) for camera in self._config.cameras),
             vision=self._reception.vision_status,
-            clock=ClockHealth(quality=status.quality.value, error_s=status.error_s),
-            space=disk_space(self._data_dir),
+            clock=ClockHealth(quality=clock.quality, error_s=clock.error_s, holdover_s=clock.since_s),
+            space=space,
             machine=probe_machine(),
-            footage_bytes=self._footage_bytes(),
+            footage_bytes=footage_bytes,
+            forecast_days=self._forecast_days(space, footage_bytes),
+            wear=probe_wear(device_number(self._data_dir)),
         )
         return build_health(readings, waiting)
 
@@ -154,6 +162,25 @@ class Board:
             return sum(camera.bytes for camera in index.usage(self._store()))
         except (StoreError, DiskError, sqlite3.Error):
             return None
+
+    def _forecast_days(self, space: DiskSpace | None, footage_bytes: int | None) -> float | None:
+        if space is None or footage_bytes is None:
+            return None
+        now_ns, storage = self._clock.wall_ns(), self._config.storage
+        try:
+            found = index.written(self._store(), now_ns - DAY_S * NS_PER_S)
+        except (StoreError, sqlite3.Error):
+            return None
+        room = RingRoom(
+            storage.max_ring_bytes, storage.min_free_bytes, storage.keep_days, footage_bytes, space.free_bytes
+        )
+        return forecast_days(None if found is None else Written(*found), room, now_ns)
+
+    def _judge_clock(self, mono_ns: int) -> ClockJudgement:
+        """Unlike the clock itself it remembers that the time was good."""
+        status = self._clock.status()
+        is_synced = status.quality is ClockQuality.SYNCED
+        return self._holdover.judge(status.error_s if is_synced else None, mono_ns)
 
     def _store(self) -> sqlite3.Connection:
         """The uplink thread's own reading connection."""
