@@ -16,7 +16,7 @@ from provisioning.cameras.camera import CameraDescription, CameraStream, Login
 from provisioning.cameras.markup import Element, shown
 from provisioning.cameras.passwords import check_password
 from provisioning.cameras.profiles import Profile, read_profiles
-from provisioning.cameras.soap import SoapClient
+from provisioning.cameras.soap import SoapClient, split_url
 
 _DEVICE: Final = "http://www.onvif.org/ver10/device/wsdl"
 _MEDIA: Final = "http://www.onvif.org/ver10/media/wsdl"
@@ -50,7 +50,7 @@ def describe(device_url: str, login: Login, *, clock: Clock | None = None) -> Ca
 class _Conversation:
     def __init__(self, device_url: str, client: SoapClient, clock: Clock) -> None:
         self._device_url = device_url
-        self._host = urlsplit(device_url).hostname or ""
+        self._host = split_url(device_url).hostname or ""
         self._client = client
         self._clock = clock
 

@@ -59,7 +59,7 @@ class SoapClient:
         action: as "http://www.onvif.org/ver10/media/wsdl/GetProfiles". Raises CameraRefused for a wrong login and
         DiscoveryError for any other failure.
         """
-        place = _split(url)
+        place = split_url(url)
         reply = self._post(place, action, body, is_anonymous=is_anonymous)
         if reply.status == http.HTTPStatus.UNAUTHORIZED and not is_anonymous:
             challenge = read_challenge(reply.challenges)
@@ -72,7 +72,7 @@ class SoapClient:
 
     def http_date(self, url: str) -> str:
         """The HTTP clock of whatever answers there."""
-        return self._post(_split(url), "", "", is_anonymous=True).date
+        return self._post(split_url(url), "", "", is_anonymous=True).date
 
     def _post(self, place: SplitResult, action: str, body: str, *, is_anonymous: bool) -> Reply:
         header = ""
@@ -88,7 +88,8 @@ class SoapClient:
         return _exchange(place, path, _ENVELOPE.format(header=header, body=body).encode(), headers)
 
 
-def _split(url: str) -> SplitResult:
+def split_url(url: str) -> SplitResult:
+    """An address that can be asked. Raises DiscoveryError(reason="bad_url") for any other."""
     try:
         place = urlsplit(url)
         is_usable = place.scheme in {"http", "https"} and bool(place.hostname) and place.port != 0
