@@ -82,7 +82,7 @@ class _Conversation:
             )
             camera = _utc_of(answer)
         except CameraRefused:
-            camera = _http_date(self._client.http_date(self._device_url))
+            camera = _http_date(self._client.http_date)
         except DiscoveryError as exc:
             if exc.facts.get("reason") != "fault":
                 raise

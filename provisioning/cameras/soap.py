@@ -44,7 +44,8 @@ class Reply:
 class SoapClient:
     """Calls one camera for one person. Not thread safe.
 
-    `clock_offset_ns`, the camera's clock minus ours, is to be set before the first call with a login.
+    `clock_offset_ns`, the camera's clock minus ours, is to be set before the first call with a login. `http_date` is the
+    HTTP clock of its last answer, empty where it had none.
     """
 
     def __init__(self, login: Login, clock: Clock) -> None:
@@ -52,6 +53,7 @@ class SoapClient:
         self._clock = clock
         self._challenge: Challenge | None = None
         self.clock_offset_ns = 0
+        self.http_date = ""
 
     def call(self, url: str, action: str, body: str, *, is_anonymous: bool = False) -> Element:
         """The first element of the answer's body.
@@ -70,10 +72,6 @@ class SoapClient:
                 reply = self._post(place, action, body, is_anonymous=False)
         return _content(reply, url)
 
-    def http_date(self, url: str) -> str:
-        """The HTTP clock of whatever answers there."""
-        return self._post(split_url(url), "", "", is_anonymous=True).date
-
     def _post(self, place: SplitResult, action: str, body: str, *, is_anonymous: bool) -> Reply:
         header = ""
         path = place.path + (f"?{place.query}" if place.query else "")
@@ -85,7 +83,9 @@ class SoapClient:
                 headers["Authorization"] = answer_challenge(
                     self._challenge, self._login, method="POST", path=path, cnonce=secrets.token_hex(8)
                 )
-        return _exchange(place, path, _ENVELOPE.format(header=header, body=body).encode(), headers)
+        reply = _exchange(place, path, _ENVELOPE.format(header=header, body=body).encode(), headers)
+        self.http_date = reply.date
+        return reply
 
 
 def split_url(url: str) -> SplitResult:
