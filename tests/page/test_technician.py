@@ -11,7 +11,9 @@ from agent.enrolment.nodekey import load_key
 from agent.enrolment.standing import Standing
 from provisioning.acceptance.seal import newest, verify_acceptance
 from tests.page.fieldwork import PASSWORD, Field, why_not
+from tests.page.look import faults
 from tests.page_steps import way
+from tests.rigs import axe
 from tests.rigs.browser import Phone, phone
 
 # Issue 3: at most 25 taps.
@@ -38,7 +40,10 @@ def test_a_technician_sets_a_node_up_with_a_phone(site: Field, street_clip: Path
         site.start_centre()
     camera = site.start_camera(street_clip, ffmpeg)
     site.start_node()
+    found: list[str] = []
+    script = axe.script()
     with phone(language=language) as held:
+        held.examine = lambda one: found.extend(faults(one, script))
         held.open(site.page_url + ("/language?to=en&back=/" if language == "en" else ""))
         enter(held, label.pin, label.words)
         enrol(held, order)
@@ -51,6 +56,7 @@ def test_a_technician_sets_a_node_up_with_a_phone(site: Field, street_clip: Path
         way.walk(held, reaches_centre=not is_offline)
         way.sign(held, reaches_centre=not is_offline)
         assert held.told == []
+        assert found == []
         assert held.taps <= MOST_TAPS
     folder = newest(site.home)
     assert folder is not None

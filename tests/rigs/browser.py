@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -36,7 +36,7 @@ class Phone:
     def __init__(self, page: Page, folder: Path | None, told: list[str]) -> None:
         self.page = page
         self.taps = 0
-        self.shots: list[str] = []
+        self.examine: Callable[[Phone], object] = lambda _phone: None
         self.told = told
         self._folder = folder
 
@@ -62,13 +62,13 @@ class Phone:
         self.tap(self.page.locator(".action .primary").locator("visible=true"))
 
     def shoot(self, name: str) -> None:
-        """A screenshot into $WAYSIDE_SCREENSHOTS; nothing where that is not set."""
+        """A screenshot into $WAYSIDE_SCREENSHOTS where that is set, and a look at the page by `examine`."""
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
             # A form that is under way shows the next page in a moment.
             self.page.locator("button.busy").wait_for(state="detached")
             self.page.screenshot(path=self._folder / f"{name}.png")
-            self.shots.append(name)
+        self.examine(self)
 
     def evaluate(self, expression: str) -> Any:  # noqa: ANN401 - whatever the page says
         """By the browser's own debugger: the page's policy, which forbids foreign scripts, does not bind it."""
