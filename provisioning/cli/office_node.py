@@ -153,18 +153,30 @@ def anchors(
 
 @explained
 def acceptance(
-    report: Annotated[Path, typer.Argument(help="the signed report of a node", show_default=False)],
+    report: Annotated[
+        Path, typer.Argument(help="acceptance.jws, or the report's folder with its pictures", show_default=False)
+    ],
     office: OfficeOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
-    """Verify an acceptance report by the certificate on record, and keep it. Exit 1 when it cannot be believed."""
-    accepted = opened(office).accept(_text(report), now_s=now_s())
+    """Verify an acceptance report by the certificate on record, and keep it. Exit 1 when it cannot be believed.
+
+    Of a folder every file is verified as well: the pictures and the test clip are what was signed.
+    """
+    from agent.signing import public_from_pem
+    from provisioning.acceptance.seal import JWS_NAME, verify_acceptance
+
+    is_folder = report.is_dir()
+    accepted = opened(office).accept(_text(report / JWS_NAME if is_folder else report), now_s=now_s())
     node = accepted.node
+    if is_folder:
+        verify_acceptance(report, public_from_pem(node.public_pem))
     if as_json:
         facts = {"node": node.node, "org": node.org, "site": node.site, "sha256": accepted.sha256}
-        print(json_line({**facts, "is_new": accepted.is_new, "report": accepted.report}))
+        print(json_line({**facts, "is_new": accepted.is_new, "has_files": is_folder, "report": accepted.report}))
         return
     print(f"Genuine: signed by {node.node} of {node.site} ({node.org}). SHA-256 {accepted.sha256}")
+    print("Every file beside it is what was signed." if is_folder else "Its pictures and clip were not looked at.")
     print("Kept in the register." if accepted.is_new else "It was in the register already.")
 
 

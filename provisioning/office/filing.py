@@ -20,7 +20,7 @@ from provisioning.office.printing import (
     print_orders,
     print_site_labels,
 )
-from provisioning.office.qr import qr_file
+from provisioning.office.qr import encode_qr
 
 _PRIVATE = 0o600
 
@@ -49,14 +49,14 @@ def file_orders(office: Office, made: Sequence[MadeOrder], folder: Path) -> tupl
     sites = {each.site: each for each in office.sites()}
     pages, filed = [], []
     for each in made:
-        order, qr = each.order, office.qr_text(each.order)
-        page = lay_out(order, sites[order.site], owner=owners[order.org], qr=qr)
+        order, symbol = each.order, encode_qr(office.qr_text(each.order))
+        page = lay_out(order, sites[order.site], owner=owners[order.org], symbol=symbol)
         stem = folder / order.site
         filed.append(
             FiledOrder(
                 each,
                 text=put(stem.with_name(order_file(order.site)), each.text + "\n"),
-                qr=put(stem.with_name(f"{order.site}.qr.svg"), qr_file(qr)),
+                qr=put(stem.with_name(f"{order.site}.qr.svg"), symbol.file()),
                 page=put(stem.with_name(f"{order.site}.html"), print_orders([page])),
             )
         )
@@ -68,7 +68,7 @@ def file_node_labels(office: Office, found: Sequence[BootFiles], folder: Path) -
     """The sheet holds the PINs: it is printed once and removed."""
     places = {each.node: f"{each.org} · {each.site}" for each in office.nodes()}
     labels = [NodeLabel(each.label, places.get(each.label.node, "")) for each in found]
-    symbols = [put(folder / f"{each.label.node}.qr.svg", qr_file(label_text(each.label))) for each in found]
+    symbols = [put(folder / f"{each.label.node}.qr.svg", encode_qr(label_text(each.label)).file()) for each in found]
     return FiledLabels(put(folder / "node-labels.html", print_node_labels(labels)), tuple(symbols))
 
 
@@ -77,7 +77,7 @@ def file_site_labels(office: Office, names: Sequence[str], folder: Path) -> File
     owners = {each.org: each.name for each in office.organisations()}
     sites = office.sites(names)
     labels = [SiteLabel(each, owners[each.org]) for each in sites]
-    symbols = [put(folder / f"{each.site}.qr.svg", qr_file(site_text(each.org, each.site))) for each in sites]
+    symbols = [put(folder / f"{each.site}.qr.svg", encode_qr(site_text(each.org, each.site)).file()) for each in sites]
     return FiledLabels(put(folder / "site-labels.html", print_site_labels(labels)), tuple(symbols))
 
 

@@ -15,7 +15,7 @@ from agent.contract.enrolment import Label, WorkOrder
 from agent.enrolment.words import six_words
 from provisioning.office.dates import tell_instant
 from provisioning.office.labels import label_text, site_text
-from provisioning.office.qr import qr_inline
+from provisioning.office.qr import Symbol, encode_qr
 from provisioning.texts import Language, say
 
 # Two columns of five, 99.1 x 57 mm: sheets of such labels are sold everywhere (Avery L7173 and alike).
@@ -54,10 +54,10 @@ def order_file(site: str) -> str:
     return f"{site}.order.txt"
 
 
-def lay_out(order: WorkOrder, site: SiteRecord, *, owner: str, qr: str) -> OrderPage:
-    """`qr`: the text of the order's QR. The map's is a geo URI (RFC 5870): a phone opens its own map, line or not."""
-    place = None if site.lat is None or site.lon is None else qr_inline(f"geo:{site.lat:.6f},{site.lon:.6f}")
-    return OrderPage(order, site, owner, qr_inline(qr), place)
+def lay_out(order: WorkOrder, site: SiteRecord, *, owner: str, symbol: Symbol) -> OrderPage:
+    """`symbol`: the order's QR. The map's is a geo URI (RFC 5870): a phone opens its own map, line or not."""
+    place = None if site.lat is None or site.lon is None else encode_qr(f"geo:{site.lat:.6f},{site.lon:.6f}").inline()
+    return OrderPage(order, site, owner, symbol.inline(), place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class NodeLabel:
         return self.label.pin[:4], self.label.pin[4:]
 
     def symbol(self) -> Markup:
-        return qr_inline(label_text(self.label))
+        return encode_qr(label_text(self.label)).inline()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class SiteLabel:
     owner: str
 
     def symbol(self) -> Markup:
-        return qr_inline(site_text(self.site.org, self.site.site))
+        return encode_qr(site_text(self.site.org, self.site.site)).inline()
 
 
 def print_orders(pages: Sequence[OrderPage]) -> str:

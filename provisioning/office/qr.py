@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 
 import segno
 from markupsafe import Markup
@@ -13,19 +14,25 @@ _MASK_TRIED_BELOW = 600
 _MASK = 3
 
 
-def qr_inline(text: str) -> Markup:
-    """An `<svg>` for HTML; its size is the page's to give."""
-    # The text itself is not in it, only squares: there is nothing to escape.
-    return Markup(_make(text).svg_inline(border=4, omitsize=True, svgclass="qr", lineclass=None))  # noqa: S704
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A QR code, made once and drawn as often as it is printed."""
+
+    _code: segno.QRCode
+
+    def inline(self) -> Markup:
+        """An `<svg>` for HTML; its size is the page's to give."""
+        # The text itself is not in it, only squares: there is nothing to escape.
+        return Markup(self._code.svg_inline(border=4, omitsize=True, svgclass="qr", lineclass=None))  # noqa: S704
+
+    def file(self) -> str:
+        """A whole SVG document with its quiet zone (four modules, ISO/IEC 18004, 5.3.8)."""
+        file = io.BytesIO()
+        self._code.save(file, kind="svg", border=4, scale=4, light="#fff")
+        return file.getvalue().decode("utf-8")
 
 
-def qr_file(text: str) -> str:
-    """A whole SVG document with its quiet zone (four modules, ISO/IEC 18004, 5.3.8)."""
-    file = io.BytesIO()
-    _make(text).save(file, kind="svg", border=4, scale=4, light="#fff")
-    return file.getvalue().decode("utf-8")
-
-
-def _make(text: str) -> segno.QRCode:
+def encode_qr(text: str) -> Symbol:
     # Level L at least; segno raises it as far as the version has room. A page is held flat and does not wear.
-    return segno.make(text, micro=False, error="l", mask=_MASK if len(text) >= _MASK_TRIED_BELOW else None)
+    mask = _MASK if len(text) >= _MASK_TRIED_BELOW else None
+    return Symbol(segno.make(text, micro=False, error="l", mask=mask))
