@@ -9,7 +9,6 @@ import socket
 import ssl
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from typing import Protocol
 from cryptography import x509
 
 from agent.contract.topics import NodeAddress
-from agent.mailbox import Mailbox
+from agent.errors import BrokerRefused
 from agent.messaging.broker import (
     BrokerEvent,
     BrokerOptions,
@@ -31,6 +30,7 @@ from agent.messaging.broker import (
     Will,
 )
 from agent.messaging.client import BrokerClient
+from agent.messaging.handshake import try_certificate
 from agent.signing import key_to_pem, make_key
 from agent.stage import Backoff
 from provisioning.broker.acl import Member, NodeRow
@@ -88,6 +88,11 @@ class ShippedBroker:
     def url(self) -> str:
         return f"mqtts://localhost:{self.port}"
 
+    @property
+    def listening(self) -> Listening:
+        # Debian's mosquitto would give up root for a user who cannot read the test's folder.
+        return Listening(self.port, LOOPBACK, "root" if os.geteuid() == 0 else "mosquitto")
+
     def nodes(self) -> Sequence[NodeRow]:
         return self.rows
 
@@ -97,10 +102,7 @@ class ShippedBroker:
 
     def synchronise(self, crls: str = "") -> Synchronised:
         register = Register(self.nodes(), self.members, self.papers(crls))
-        # Debian's mosquitto would give up root for a user who cannot read the test's folder.
-        user = "root" if os.geteuid() == 0 else "mosquitto"
-        listening = Listening(self.port, LOOPBACK, user)
-        return synchronise(self.paths, register, listening, now_s=time.time())
+        return synchronise(self.paths, register, self.listening, now_s=time.time())
 
     def start(self) -> None:
         self.synchronise()
@@ -158,12 +160,10 @@ class Caller:
         hears: Sequence[str] = (),
         will: Callable[[int], Will | None] = lambda _generation: None,
     ) -> None:
-        self.events: Mailbox[BrokerEvent] = Mailbox(10_000)
         self.messages: list[Message] = []
         self.connections: list[Connected] = []
         self.ends: list[Disconnected] = []
         self.confirmed: dict[int, Confirmed] = {}
-        self._changed = threading.Condition()
         options = BrokerOptions(
             url=broker.url,
             client_id=client_id,
@@ -236,3 +236,13 @@ class TlsLine:
 def shake_hands(broker: ShippedBroker, identity: Identity | None) -> bytes:
     """One visit."""
     return TlsLine(broker, identity).connect()
+
+
+def refusal(broker: Reachable, identity: Identity) -> str:
+    """What TLS alone says to a certificate, which touches no session; empty when it is taken."""
+    options = BrokerOptions(broker.url, "any", str(broker.ca), certificate=identity.certificate, key=identity.key)
+    try:
+        try_certificate(options, silence_s=0.2)
+    except BrokerRefused as exc:
+        return str(exc.facts["reason"])
+    return ""

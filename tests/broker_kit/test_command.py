@@ -25,13 +25,12 @@ from agent.enrolment.home import NodeHome
 from agent.enrolment.nodekey import ensure_key
 from agent.enrolment.papers import read_grant
 from agent.enrolment.request import make_request
-from agent.errors import BrokerRefused, BrokerUnreachable
+from agent.errors import BrokerUnreachable
 from agent.messaging.broker import BrokerOptions
-from agent.messaging.handshake import try_certificate
 from provisioning.broker.session import reload
 from provisioning.broker.settings import KitPaths
 from tests.broker import LOOPBACK, MOSQUITTO, unused_port, wait_until
-from tests.broker_kit.kit import Caller, Identity
+from tests.broker_kit.kit import Caller, Identity, refusal
 from tests.conftest import ROOT
 
 
@@ -128,26 +127,19 @@ def test_the_broker_follows_the_register_while_it_runs(machine: Machine) -> None
     assert machine.synchronise()["written"] == ["acl"]
     assert machine.synchronise()["written"] == []
     # Under mosquitto's own user, who could not enter the office's folder.
-    with Caller(machine, Identity(node.certificate, node.key), node.client_id) as caller:
+    identity = Identity(node.certificate, node.key)
+    with Caller(machine, identity, node.client_id) as caller:
         wait_until(lambda: caller.may_publish(address_of(node).state), "its lines are not read")
         assert not caller.may_publish(address_of(node).ack)
-    try_certificate(node, silence_s=0.2)
+    assert refusal(machine, identity) == ""
     assert provision(machine.office, "revoke", node.client_id, "--reason", "stolen").returncode == 0
     done = machine.synchronise()
     assert (done["written"], done["needs_restart"]) == (["acl", "clients.crl"], False)
-    wait_until(lambda: refusal(node) == "certificate_revoked", "the revoked node comes in")
+    wait_until(lambda: refusal(machine, identity) == "certificate_revoked", "the revoked node comes in")
 
 
 def address_of(node: BrokerOptions) -> NodeAddress:
     return NodeAddress("songkhla-pao", "hatyai-012", node.client_id)
-
-
-def refusal(node: BrokerOptions) -> str:
-    try:
-        try_certificate(node, silence_s=0.2)
-    except BrokerRefused as exc:
-        return str(exc.facts["reason"])
-    return ""
 
 
 def test_a_kit_that_mosquitto_cannot_read_again_is_not_reloaded(machine: Machine) -> None:
