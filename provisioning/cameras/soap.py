@@ -44,8 +44,8 @@ class Reply:
 class SoapClient:
     """Calls one camera for one person. Not thread safe.
 
-    `clock_offset_ns`, the camera's clock minus ours, is to be set before the first call with a login. `http_date` is the
-    HTTP clock of its last answer, empty where it had none.
+    `clock_offset_ns`, the camera's clock minus ours, is to be set before the first call with a login. `http_date` is
+    the HTTP clock of its last answer, empty where it had none.
     """
 
     def __init__(self, login: Login, clock: Clock) -> None:
