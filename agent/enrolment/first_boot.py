@@ -49,8 +49,9 @@ def label_text(key: NodeKey) -> str:
 def prepare(home: NodeHome, boot_dir: Path | None) -> Prepared:
     """Everything of first boot; at a later boot nothing, but what was broken off is finished.
 
-    The label and the CSR are put on the boot partition for the bench, which prints them. They are removed from there
-    when the node has its papers, and the PIN with them. Raises EnrolmentError.
+    The label and the CSR are put on the boot partition for the bench, which prints the one and hands the other to the
+    office. The PIN is forgotten when the bench has removed the label's file, or the node has its papers.
+    Raises EnrolmentError.
     """
     home.ensure_folders()
     key = ensure_key(home)
@@ -68,7 +69,7 @@ def prepare(home: NodeHome, boot_dir: Path | None) -> Prepared:
     complete(home)
     label = home.load(home.label, Label)
     if boot_dir is not None:
-        _hand_over(home, boot_dir, label, csr)
+        label = _hand_over(home, boot_dir, label, csr)
     return Prepared(key, label, home.anchors.exists())
 
 
@@ -109,14 +110,21 @@ def _make_pin(home: NodeHome, key: NodeKey) -> None:
     audit.note(home, "first_boot", detail=key.node)
 
 
-def _hand_over(home: NodeHome, boot_dir: Path, label: Label | None, csr: bytes) -> None:
-    if label is None:
-        for name in (LABEL_FILE, CSR_FILE):
-            if (boot_dir / name).exists():
-                home.remove(boot_dir / name)
-        return
-    for name, data in ((LABEL_FILE, encode(label) + b"\n"), (CSR_FILE, csr)):
-        home.write_if_changed(boot_dir / name, data, mode=PRIVATE_MODE)
+def _hand_over(home: NodeHome, boot_dir: Path, label: Label | None, csr: bytes) -> Label | None:
+    """The label as it is known afterwards. The bench takes it by removing its file from the boot partition and leaving
+    the CSR, which tells that from a partition where nothing was put yet."""
+    label_path, csr_path = boot_dir / LABEL_FILE, boot_dir / CSR_FILE
+    if label is not None and csr_path.exists() and not label_path.exists():
+        take_label(home, boot_dir)
+        label = None
+    if label is not None:
+        home.write_if_changed(label_path, encode(label) + b"\n", mode=PRIVATE_MODE)
+        home.write_if_changed(csr_path, csr, mode=PRIVATE_MODE)
+    elif label_path.exists():
+        home.remove(label_path)
+    if home.certificate.exists() and csr_path.exists():
+        home.remove(csr_path)
+    return label
 
 
 def main(argv: list[str] | None = None) -> int:

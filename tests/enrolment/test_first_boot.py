@@ -54,6 +54,21 @@ def test_a_label_is_taken_once(node: Node) -> None:
     assert node.pin.encode() not in everything
 
 
+def test_a_label_that_the_bench_removed_from_the_card_is_taken(node: Node) -> None:
+    (node.boot / "wayside-label.json").unlink()
+    assert prepare(node.home, node.boot).label is None
+    assert sorted(files(node.boot)) == ["wayside-anchors.json", "wayside-node.csr"]
+    everything = b"".join((files(node.home.root) | files(node.boot)).values())
+    assert node.pin.encode() not in everything
+
+
+def test_a_card_that_lost_its_files_is_given_them_again(node: Node) -> None:
+    for name in ("wayside-label.json", "wayside-node.csr"):
+        (node.boot / name).unlink()
+    assert prepare(node.home, node.boot).label is not None
+    assert len(files(node.boot)) == 3
+
+
 def test_papers_take_the_pin_and_the_label_off_the_node(node: Node, office: Organisation) -> None:
     install_grant(node.home, office.grant_text(office.grant(node.key.private.public_key(), node.key.node)), NOW_S)
     prepare(node.home, node.boot)
