@@ -42,6 +42,8 @@ def walk(held: Phone, *, reaches_centre: bool) -> None:
 
 def sign(held: Phone, *, reaches_centre: bool) -> None:
     """The name, one reason for all that is open, the signature: two or three taps."""
+    # The camera may be too young for its test clip; the page then goes on by itself.
+    held.page.locator("#technician").wait_for(timeout=40_000)
     held.shoot("12-accept")
     held.type("#technician", NAME)
     if held.page.locator("[data-reason]").count():

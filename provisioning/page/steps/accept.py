@@ -77,6 +77,10 @@ class _Accept:
             return render(request, "steps/accept_done.html", note=note, problem="", signed=True)
         with self._lock:
             measured = look(self._site(), last_results(self._context))
+        is_young = any(camera.clip_problem == "not_yet" for camera in measured.cameras)
+        if is_young and "now" not in request.query_params:
+            # The last camera was connected a moment ago: the page asks again by itself.
+            return render(request, "steps/accept_wait.html")
         return self._page(request, measured, missing(measured.items, ()))
 
     def sign(self, request: Request) -> Response:

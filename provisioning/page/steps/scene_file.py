@@ -84,7 +84,8 @@ def _faults(scene: Scene) -> Iterator[tuple[str, int]]:
 
 
 def _outline_faults(what: str, number: int, polygon: list[tuple[float, float]]) -> Iterator[tuple[str, int]]:
-    if area_of(polygon) < _LEAST_AREA:
-        yield f"{what}_small", number
-    elif crosses_itself(polygon):
+    # The two halves of a bow tie cancel out in its area.
+    if crosses_itself(polygon):
         yield f"{what}_crosses", number
+    elif area_of(polygon) < _LEAST_AREA:
+        yield f"{what}_small", number

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from agent.contract.events import IncidentData
+from agent.contract.events import INCIDENT_OPENED, IncidentData
 from agent.contract.wire import decode
 from agent.errors import StoreError, WireError
 from agent.store import open_store
@@ -38,9 +38,9 @@ class WalkState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SeenIncident:
-    """An incident of the camera as the store has it. `made_ns`: when vision opened it. `sequence`: its first event's
-    place in lane a while the centre has not confirmed it; None once that is gone from the outbox, which for lane a
-    happens at the centre's ack alone (agent.messaging.outbox)."""
+    """An incident of the camera as the store has it. `made_ns`: when vision opened it. `sequence`: the place in lane a
+    of the event that opened it; None once that is gone from the outbox, which for lane a happens at the centre's ack
+    alone (agent.messaging.outbox)."""
 
     incident: str
     kind: str
@@ -49,10 +49,6 @@ class SeenIncident:
     epoch: str
     sequence: int | None
     acked_to: int
-
-    @property
-    def is_acked(self) -> bool:
-        return self.sequence is None or self.acked_to >= self.sequence
 
 
 def advance(walk: WalkNote, seen: SeenIncident | None, now_ns: int) -> WalkNote:
@@ -68,7 +64,7 @@ def advance(walk: WalkNote, seen: SeenIncident | None, now_ns: int) -> WalkNote:
         epoch=seen.epoch,
         sequence=walk.sequence or seen.sequence or 0,
     )
-    if seen.is_acked and not walk.acked_ns:
+    if (seen.sequence is None or seen.acked_to >= seen.sequence) and not walk.acked_ns:
         walk = msgspec.structs.replace(walk, acked_ns=now_ns, acked_to=seen.acked_to)
     return walk
 
@@ -109,7 +105,10 @@ def _look(conn: sqlite3.Connection, walk: WalkNote) -> SeenIncident | None:
     row = conn.execute("SELECT epoch, acked_a FROM outbox_state").fetchone()
     epoch, acked_to = (str(row[0]), int(row[1])) if row else ("", 0)
     first = conn.execute(
-        "SELECT min(sequence) FROM outbox_event WHERE lane = 'a' AND instr(payload, CAST(? AS BLOB)) > 0", (incident,)
+        "SELECT min(sequence) FROM outbox_event WHERE lane = 'a' AND instr(payload, CAST(? AS BLOB)) > 0"
+        # Later news of the same incident waits for an ack of its own.
+        " AND instr(payload, CAST(? AS BLOB)) > 0",
+        (incident, INCIDENT_OPENED),
     ).fetchone()[0]
     return SeenIncident(
         incident=incident,
