@@ -7,12 +7,13 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from agent.signing import key_to_pem, make_key
 from provisioning.release.make import Made, Wish, make_bundle
-from provisioning.release.source import committed
+from provisioning.release.source import Source
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT: Final = Path(__file__).resolve().parents[2]
 Edit = Callable[[Path], None]
 
 
@@ -43,34 +44,34 @@ def camera_dies(tree: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """Makes bundles below `folder` with one release key; wheels stay in the checkout's cache."""
+    """Makes bundles of `source` below `folder` with one release key; wheels stay in the checkout's cache."""
 
     folder: Path
+    source: Source
 
     @property
     def key(self) -> Path:
         return self.folder / "release.key"
 
-    def make(self, version: str, *, floor: str = "0.0.0", edit: Edit = unchanged, key: Path | None = None) -> Made:
+    def make(self, version: str, *, floor: str = "0.0.0", edit: Edit = unchanged) -> Made:
         if not self.key.is_file():
             self.key.write_bytes(key_to_pem(make_key()))
-        with committed(ROOT) as source:
-            tree = self.folder / f"tree-{version}"
-            shutil.copytree(source.tree, tree)
-            init = tree / "agent" / "__init__.py"
-            text = re.sub(r'__version__ = "[^"]+"', f'__version__ = "{version}"', init.read_text(encoding="utf-8"))
-            init.write_text(text, encoding="utf-8")
-            edit(tree)
-            wish = Wish(
-                source=tree,
-                out=self.folder / "dist",
-                cache=ROOT / "build" / "wheelhouse",
-                build=f"{source.build}.{edit.__name__.replace('_', '-')}",
-                epoch_s=source.epoch_s,
-                floor=floor,
-                pythons=("3.11",),
-                key=key or self.key,
-            )
-            made = make_bundle(wish)
-            shutil.rmtree(tree)
+        tree = self.folder / f"tree-{version}"
+        shutil.copytree(self.source.tree, tree)
+        init = tree / "agent" / "__init__.py"
+        text = re.sub(r'__version__ = "[^"]+"', f'__version__ = "{version}"', init.read_text(encoding="utf-8"))
+        init.write_text(text, encoding="utf-8")
+        edit(tree)
+        wish = Wish(
+            source=tree,
+            out=self.folder / "dist",
+            cache=ROOT / "build" / "wheelhouse",
+            build=f"{self.source.build}.{edit.__name__.replace('_', '-')}",
+            epoch_s=self.source.epoch_s,
+            floor=floor,
+            pythons=("3.11",),
+            key=self.key,
+        )
+        made = make_bundle(wish)
+        shutil.rmtree(tree)
         return made
