@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from agent import log
 from agent.clock import Clock, SystemClock
 from agent.commands.dispatch import Dispatcher, Inbound
@@ -176,6 +178,10 @@ class _NodeProcess:
         if broker is None:
             _log.warning("no broker configured: this node records and sees alone")
             return None
+        home = home_of(self._ground.config)
+        if home is not None and not home.in_service.exists():
+            # Somebody stands before it and waits for the centre's ack; it is nodes in service that come back in crowds.
+            broker = msgspec.structs.replace(broker, connect_spread_s=0.0)
         return Uplink(UplinkOptions(broker, self._ground.origin, self._ground.connect), self._board)
 
     def _wake(self) -> None:
