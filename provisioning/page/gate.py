@@ -1,7 +1,8 @@
 """Between the network and the steps: bounds, the session, the form's token and the headers that keep others out.
 
 Before the PIN only the first page, its form, the language and the page's own files answer. On a node in service the
-order must be shown after the PIN, before any other step; once set-up is closed only the last page can still be read.
+order must be shown after the PIN, before any other step. Once set-up is closed only the last page can still be read, and
+its report sent.
 """
 
 from __future__ import annotations
@@ -113,7 +114,9 @@ class Gate:
             return None
         # Two small files; the event loop waits for them no longer than for its own log.
         state = window.status(self._home, moment.now()).state
-        if state is SetupState.CLOSED and not (visit.is_in and _is_below(path, _LAST) and request.method == "GET"):
+        # The report is read, saved and sent after it closed the set-up by being signed.
+        may_read = _is_below(path, _LAST) and (request.method == "GET" or path != _LAST)
+        if state is SetupState.CLOSED and not (visit.is_in and may_read):
             return refuse(request, 403, "closed")
         if state is SetupState.KNOCKED and visit.is_in and not (path in _PUBLIC or _is_below(path, _ORDER)):
             return to(_ORDER) if request.method == "GET" and _wants_page(request) else refuse(request, 403, "no_order")

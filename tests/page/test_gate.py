@@ -251,6 +251,21 @@ def test_the_page_ends_by_itself_when_the_node_is_accepted_and_does_not_begin_ag
     assert "page_ended" in told
 
 
+def test_the_signed_report_can_still_be_read_and_sent_and_nothing_else(node: Node) -> None:
+    with served(node.context, farewell_s=60) as page:
+        visitor = Visitor(page.port)
+        visitor.enter(node.pin)
+        enrolled(node.home)
+        enter_service(node.home, by="somchai")
+        assert visitor.get("/accept").status == 200
+        assert visitor.post("/accept/send", {}).status != 403
+        for path in ("/accept", "/order/begin", "/pin"):
+            assert visitor.post(path, {"technician": "somchai", "pin": node.pin}).status == 403
+        for path in ("/", "/order", "/scene"):
+            assert visitor.get(path).status == 403
+        assert Visitor(page.port).get("/accept").status == 303
+
+
 def test_who_stands_beside_a_node_in_service_must_show_an_order_before_anything_else(
     node: Node, office: Organisation
 ) -> None:
