@@ -9,7 +9,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # --no-deps: the lock names everything; --no-build-isolation: the build's own needs are in the lock as well.
 INSTALL_SELF := $(PIP) install --no-deps --no-build-isolation --editable .
 
-.PHONY: help demo test faults bundle lint format locks clean
+.PHONY: help demo test field faults bundle lint format locks clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,9 @@ demo: $(VENV)/demo.stamp ## the main job on real footage: record, see, tell, pul
 test: $(VENV)/dev.stamp ## every test; as root it installs the missing Debian packages first (ARGS="tests/scene -k zone")
 	.ci/test-tools
 	$(VENV)/bin/python -m pytest $(ARGS)
+
+field: $(VENV)/dev.stamp ## machines of their own, for many minutes: containers, chroots, arm64 (ARGS="tests/field/test_host.py")
+	$(VENV)/bin/python -m pytest $(or $(ARGS),tests/field)
 
 faults: $(VENV)/dev.stamp ## the agent hurt for minutes, with the numbers (ARGS="vision-sigkill power")
 	$(VENV)/bin/python -m tests.faults $(ARGS)
