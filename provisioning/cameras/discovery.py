@@ -46,7 +46,7 @@ class Interface:
 
 
 @dataclass(slots=True)
-class _Hearing:
+class Hearing:
     """What came so far; `asked` holds the ids of our questions."""
 
     asked: set[str] = field(default_factory=set)
@@ -100,7 +100,7 @@ def discover(names: Sequence[str] = (), *, wait_s: float = _WAIT_S) -> tuple[Dis
     if not chosen:
         remedy = "plug the camera network in and give the node an address on it"
         raise DiscoveryError(reason="no_interface", interfaces=",".join(names), remedy=remedy)
-    hearing = _Hearing()
+    hearing = Hearing()
     with ExitStack() as stack, selectors.DefaultSelector() as selector:
         for interface in chosen:
             selector.register(stack.enter_context(_socket(interface)), selectors.EVENT_READ, interface)
@@ -128,7 +128,7 @@ def _socket(interface: Interface) -> socket.socket:
     return sock
 
 
-def _converse(selector: selectors.BaseSelector, hearing: _Hearing, wait_s: float) -> None:
+def _converse(selector: selectors.BaseSelector, hearing: Hearing, wait_s: float) -> None:
     """Ask at each of the times, and listen until the end."""
     began_s = time.monotonic()
     questions = [at for at in _ASK_AT_S if at < wait_s]
@@ -143,7 +143,7 @@ def _converse(selector: selectors.BaseSelector, hearing: _Hearing, wait_s: float
             _receive(key, hearing)
 
 
-def _send(selector: selectors.BaseSelector, hearing: _Hearing, *, is_typed: bool) -> None:
+def _send(selector: selectors.BaseSelector, hearing: Hearing, *, is_typed: bool) -> None:
     for key in list(selector.get_map().values()):
         message_id = str(uuid.uuid4())
         hearing.asked.add(message_id)
@@ -155,7 +155,7 @@ def _send(selector: selectors.BaseSelector, hearing: _Hearing, *, is_typed: bool
             _log.warning("probe not sent", interface=key.data.name, problem=exc.strerror)
 
 
-def _receive(key: selectors.SelectorKey, hearing: _Hearing) -> None:
+def _receive(key: selectors.SelectorKey, hearing: Hearing) -> None:
     assert isinstance(key.fileobj, socket.socket)
     try:
         datagram, (sender, _port) = key.fileobj.recvfrom(MAX_DATAGRAM_BYTES)

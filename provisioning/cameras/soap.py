@@ -7,6 +7,7 @@ import secrets
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from provisioning.cameras.markup import MAX_BYTES, Element, parse_xml, shown
 _TIMEOUT_S: Final = 5.0
 # One byte every four seconds would satisfy the timeout of a socket for ever.
 _CALL_LIMIT_S: Final = 12.0
+# A technician waits this long for all that is asked of one camera; a dozen streams take three seconds.
+_TALK_LIMIT_S: Final = 40.0
 _ENVELOPE: Final = (
     '<?xml version="1.0" encoding="utf-8"?>'
     '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:tt="http://www.onvif.org/ver10/schema">'
@@ -52,6 +55,7 @@ class SoapClient:
         self._login = login
         self._clock = clock
         self._challenge: Challenge | None = None
+        self._until_s = time.monotonic() + _TALK_LIMIT_S
         self.clock_offset_ns = 0
         self.http_date = ""
 
@@ -62,6 +66,9 @@ class SoapClient:
         DiscoveryError for any other failure.
         """
         place = split_url(url)
+        if time.monotonic() > self._until_s:
+            remedy = "it answers very slowly; restart the camera, or enter its stream's address by hand"
+            raise DiscoveryError(reason="no_answer", host=place.hostname, remedy=remedy)
         reply = self._post(place, action, body, is_anonymous=is_anonymous)
         if reply.status == http.HTTPStatus.UNAUTHORIZED and not is_anonymous:
             challenge = read_challenge(reply.challenges)

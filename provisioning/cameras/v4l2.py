@@ -20,12 +20,15 @@ _CAPABILITY: Final = struct.Struct("=16s32s32sIII12x")
 _FORMAT: Final = struct.Struct("=III32sI16x")
 # Compressed formats that the agent records, and raw ones that a converter understands.
 H264: Final = "H264"
+# A Pi's receivers, image processors and codecs: capture devices to V4L2, and none of them a camera that is plugged in.
+_PIPELINE_DRIVERS: Final = frozenset({"unicam", "bcm2835-isp", "bcm2835-codec", "rp1-cfe", "pispbe", "rpivid"})
 _RAW: Final = frozenset({"YUYV", "UYVY", "NV12", "NV21", "YU12", "YV12", "RGB3", "BGR3", "MJPG"})
 
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """`buffer_type`: what formats are to be asked for, 0 where the device captures no video."""
+    """`buffer_type`: what formats are to be asked for, 0 where the device is no camera for people: it captures no
+    video, or is a part of libcamera's pipeline."""
 
     card: str
     bus: str
@@ -38,10 +41,10 @@ def blank_capability() -> bytes:
 
 def read_capability(data: bytes) -> Capability:
     """What VIDIOC_QUERYCAP filled in. Codecs (M2M) and metadata nodes capture nothing."""
-    _driver, card, bus, _version, whole, device = _CAPABILITY.unpack(data)
+    driver, card, bus, _version, whole, device = _CAPABILITY.unpack(data)
     flags = device if whole & _DEVICE_CAPS else whole
     kind = 0
-    if flags & _STREAMING and not flags & _VIDEO_M2M:
+    if flags & _STREAMING and not flags & _VIDEO_M2M and _text(driver) not in _PIPELINE_DRIVERS:
         kind = CAPTURE if flags & _VIDEO_CAPTURE else CAPTURE_MPLANE if flags & _VIDEO_CAPTURE_MPLANE else 0
     return Capability(_text(card), _text(bus), kind)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -44,13 +45,15 @@ class Habits:
     hides_clock: bool = False
     knows_services: bool = True
     stream_host: str = "0.0.0.0"
+    media_scheme: str = "http"
     raw: Callable[[BaseHTTPRequestHandler], None] | None = None
     asked: list[str] = field(default_factory=list)
 
 
 class PlayedCamera:
-    def __init__(self, habits: Habits) -> None:
+    def __init__(self, habits: Habits, *, tls: ssl.SSLContext | None = None) -> None:
         self.habits = habits
+        self._scheme = "https" if tls else "http"
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
@@ -60,11 +63,13 @@ class PlayedCamera:
                 return
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/onvif/device_service"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}/onvif/device_service"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -151,12 +156,12 @@ def _content(request: Element, host: str, content_type: str, habits: Habits) -> 
     if request.name == "GetServices" and habits.knows_services:
         names = [MEDIA, *([MEDIA2] if habits.has_media2 else [])]
         services = "".join(
-            f"<x:Service><x:Namespace>{name}</x:Namespace><x:XAddr>http://192.0.2.9:{port}/onvif/media</x:XAddr></x:Service>"
+            f"<x:Service><x:Namespace>{name}</x:Namespace><x:XAddr>{habits.media_scheme}://192.0.2.9:{port}/onvif/media</x:XAddr></x:Service>"
             for name in names
         )
         return f"<x:R>{services}</x:R>"
     if request.name == "GetCapabilities":
-        address = f"http://192.0.2.9:{port}/onvif/media"
+        address = f"{habits.media_scheme}://192.0.2.9:{port}/onvif/media"
         return f"<x:R><x:Capabilities><tt:Media><tt:XAddr>{address}</tt:XAddr></tt:Media></x:Capabilities></x:R>"
     if request.name == "GetDeviceInformation":
         return "<x:R><x:Manufacturer>Maker</x:Manufacturer><x:Model>M1\n&lt;b&gt;</x:Model></x:R>"

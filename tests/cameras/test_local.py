@@ -17,9 +17,9 @@ from provisioning.cameras.v4l2 import blank_capability, format_question, is_want
 CAPTURE, MPLANE, M2M, META, STREAMING, PER_NODE = 0x1, 0x1000, 0x8000, 0x00800000, 0x04000000, 0x80000000
 
 
-def capability(whole: int, device: int = 0, card: bytes = b"HD USB Camera") -> bytes:
+def capability(whole: int, device: int = 0, driver: bytes = b"uvcvideo") -> bytes:
     """struct v4l2_capability, as `v4l2-ctl --all` shows one of a common UVC camera."""
-    return struct.pack("=16s32s32sIII12x", b"uvcvideo", card, b"usb-0000:01:00.0-1.3", 0x060600, whole, device)
+    return struct.pack("=16s32s32sIII12x", driver, b"HD USB Camera", b"usb-0000:01:00.0-1.3", 0x060600, whole, device)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,8 @@ def capability(whole: int, device: int = 0, card: bytes = b"HD USB Camera") -> b
         (capability(PER_NODE | MPLANE | STREAMING, MPLANE | STREAMING), 9),
         (capability(PER_NODE | M2M | STREAMING, M2M | CAPTURE | STREAMING), 0),
         (capability(PER_NODE | CAPTURE, CAPTURE), 0),
+        (capability(CAPTURE | STREAMING, driver=b"bcm2835-isp"), 0),
+        (capability(CAPTURE | STREAMING, driver=b"unicam"), 0),
     ],
 )
 def test_only_what_captures_video_is_a_camera(data: bytes, buffer_type: int) -> None:

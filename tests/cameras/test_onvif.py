@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import ssl
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +48,21 @@ def test_a_camera_that_hides_its_clock_is_timed_by_its_http_header() -> None:
     with PlayedCamera(Habits(hides_clock=True)) as camera:
         found = describe(camera.url, LOGIN)
     assert found.clock_offset_s is not None and abs(found.clock_offset_s) < 2
+
+
+def test_a_camera_with_a_certificate_of_its_own_making_is_asked_over_tls(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "camera")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1)).sign(key, SHA256())
+    ).public_bytes(Encoding.PEM)
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "camera.pem").write_bytes(secret + certificate)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "camera.pem")
+    with PlayedCamera(Habits(stream_host="127.0.0.1", media_scheme="https"), tls=tls) as camera:
+        assert describe(camera.url, LOGIN).streams[0] == MAIN
 
 
 def test_media2_tells_of_h265() -> None:

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from agent.errors import DiscoveryError
 from provisioning.cameras.camera import DiscoveredCamera
-from provisioning.cameras.discovery import discover
 from provisioning.cameras.markup import parse_xml
 from provisioning.cameras.probe_match import make_probe, read_answer
 
@@ -119,9 +118,3 @@ def test_the_question_is_well_formed_and_asks_for_cameras() -> None:
     assert typed.value("Header", "MessageID") == f"urn:uuid:{ASKED}"
     assert typed.value("Body", "Probe", "Types") == "dn:NetworkVideoTransmitter"
     assert open_.child("Body", "Probe", "Types") is None
-
-
-def test_without_such_an_interface_there_is_nowhere_to_ask() -> None:
-    with pytest.raises(DiscoveryError) as refused:
-        discover(["no-such-interface"])
-    assert refused.value.facts["reason"] == "no_interface"

@@ -22,6 +22,9 @@ from tests.broker import wait_until
 from tests.field import picamera_chroot
 from tests.seeing.node_side import NodeSide
 
+# Making the chroot takes a minute or two.
+pytestmark = pytest.mark.timeout(600)
+
 CONFIG = """
 data_dir = "/data/ring"
 runtime_dir = "/data/run"
