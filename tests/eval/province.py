@@ -1,7 +1,7 @@
 """How long an office takes for a province: `python -m tests.eval.province` prints one JSON object. Not a test.
 
-378 points, 943 cameras, three organisations: register, a work order for each, the labels of 378 boxes and 378 poles, by the
-commands that an office types.
+378 points, 943 cameras, three organisations: register, a work order for each, the labels of 378 boxes and 378 poles, by
+the commands that an office types.
 """
 
 from __future__ import annotations
