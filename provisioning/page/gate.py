@@ -1,8 +1,8 @@
 """Between the network and the steps: bounds, the session, the form's token and the headers that keep others out.
 
 Before the PIN only the first page, its form, the language and the page's own files answer. On a node in service the
-order must be shown after the PIN, before any other step. Once set-up is closed only the last page can still be read, and
-its report sent.
+order must be shown after the PIN, before any other step. Once set-up is closed only the last page can be read and its
+report sent.
 """
 
 from __future__ import annotations
