@@ -118,6 +118,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=None, help="footage and saved time (default: as configured)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done and leave the clock alone")
     arguments = parser.parse_args(argv)
+    log.setup()
     home = NodeHome(arguments.home) if arguments.home else NodeHome.default()
     floor = find_floor_s(home, arguments.data or _data_dir(home))
     now_s = int(time.time())

@@ -133,6 +133,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--boot", type=Path, default=None, help="boot partition with wayside-anchors.json")
     parser.add_argument("--take-label", action="store_true", help="print the label as JSON and forget its PIN")
     arguments = parser.parse_args(argv)
+    log.setup()
     home = NodeHome(arguments.home) if arguments.home else NodeHome.default()
     try:
         if arguments.take_label:

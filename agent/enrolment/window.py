@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from agent import log
 from agent.contract.enrolment import WorkOrder
 from agent.enrolment import audit
 from agent.enrolment.home import DEFAULT_RUNTIME, NodeHome
@@ -110,6 +111,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--home", type=Path, default=None, help="the node's home (default $WAYSIDE_HOME, /etc/wayside)")
     parser.add_argument("--runtime", type=Path, default=None, help="default $WAYSIDE_RUNTIME, /run/wayside")
     arguments = parser.parse_args(argv)
+    log.setup()
     home = NodeHome(arguments.home) if arguments.home else NodeHome.default()
     runtime = arguments.runtime or Path(os.environ.get("WAYSIDE_RUNTIME") or DEFAULT_RUNTIME)
     try:

@@ -1,4 +1,4 @@
-"""What an uplink finds wrong and only people can put right. Pure."""
+"""What a node finds wrong with its line to the centre and only people can put right. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from enum import StrEnum
 class AlarmKind(StrEnum):
     """ACK_REFUSED: an ack that cannot be true. EVENT_REFUSED: the broker takes no events, or not of this topic.
     PUBLISH_REFUSED: it refused a state, health or answer. SUBSCRIPTION_REFUSED: commands or acks cannot come.
-    BROKER_REFUSED: it does not let this node in."""
+    BROKER_REFUSED: it does not let this node in. RENEWAL_FAILED: the certificate is due and was not renewed."""
 
     ACK_REFUSED = "ack_refused"
     EVENT_REFUSED = "event_refused"
     PUBLISH_REFUSED = "publish_refused"
     SUBSCRIPTION_REFUSED = "subscription_refused"
     BROKER_REFUSED = "broker_refused"
+    RENEWAL_FAILED = "renewal_failed"
 
 
 @dataclass(frozen=True, slots=True)

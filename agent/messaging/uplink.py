@@ -18,6 +18,7 @@ from agent.contract.states import Presence
 from agent.errors import MessagingError
 from agent.mailbox import Mailbox
 from agent.messaging import outbox
+from agent.messaging.alarm import Alarm
 from agent.messaging.broker import BrokerEvent, BrokerOptions, Message, Publication, Will
 from agent.messaging.client import BrokerClient, ConnectionStatus
 from agent.messaging.conversation import WILL_DELAY_S, Conversation, NodeSide, Session, UplinkOptions, node_state
@@ -52,7 +53,7 @@ class _Republish:
     first: int
 
 
-_Item = BrokerEvent | _Nudge | _Respond | _Republish
+_Item = BrokerEvent | _Nudge | _Respond | _Republish | Alarm
 
 
 class Uplink:
@@ -98,6 +99,10 @@ class Uplink:
     def papers_changed(self) -> None:
         """The node has another certificate: connect with it."""
         self._inbox.put(_Nudge.PAPERS)
+
+    def alarm(self, alarm: Alarm) -> None:
+        """Something beside the connection is wrong, or is well again: the node hears it where it hears the rest."""
+        self._inbox.put(alarm)
 
     def respond(self, requester: str, payload: bytes) -> bool:
         """Send an answer now or when there is a connection, within the hour. False: too much waits already."""
@@ -164,6 +169,8 @@ class Uplink:
                 talk.republish(item.lane, item.first)
             case _Nudge.FACTS:
                 talk.facts_changed()
+            case Alarm():
+                self._node.on_alarm(item)
             case _Nudge.PAPERS:
                 if self._client is not None:
                     self._client.reconnect()

@@ -25,6 +25,7 @@ from agent.enrolment.renewer import RENEWAL_BACKOFF, Renewer, home_of
 from agent.ledger import Ledger
 from agent.link_server import LinkServer
 from agent.mailbox import Mailbox
+from agent.messaging.alarm import Alarm, AlarmKind
 from agent.messaging.conversation import UplinkOptions
 from agent.messaging.lanes import Moment, Origin
 from agent.messaging.outbox import EventDraft, append
@@ -105,8 +106,14 @@ class _NodeProcess:
         home = home_of(config)
         if home is not None:
             renewer = Renewer(home, ground.clock, self._workers_stop, self._take_papers)
-            stop = self._workers_stop
-            self._stages.append(Stage("renewal", renewer.run_once, stop=stop, backoff=RENEWAL_BACKOFF))
+            renewal = Stage(
+                "renewal",
+                renewer.run_once,
+                stop=self._workers_stop,
+                backoff=RENEWAL_BACKOFF,
+                on_failure=self._miss_renewal,
+            )
+            self._stages.append(renewal)
 
     def run(self) -> None:
         self._progress.register("keeper", _KEEPER_LIMIT_S)
@@ -190,7 +197,12 @@ class _NodeProcess:
 
     def _take_papers(self) -> None:
         if self._uplink is not None:
+            self._uplink.alarm(Alarm(AlarmKind.RENEWAL_FAILED, is_active=False))
             self._uplink.papers_changed()
+
+    def _miss_renewal(self, failure: Exception) -> None:
+        if self._uplink is not None:
+            self._uplink.alarm(Alarm(AlarmKind.RENEWAL_FAILED, is_active=True, detail=str(failure)))
 
     def _save_time(self) -> None:
         """Body of the stage "saved time": the floor of the clock at the next boot."""

@@ -12,6 +12,9 @@ from agent.enrolment.first_boot import prepare
 from agent.enrolment.home import NodeHome
 from agent.enrolment.nodekey import NodeKey
 from tests.enrolment.papers import Organisation
+from tests.enrolment.strangers import answering
+
+__all__ = ["answering"]
 
 
 @dataclass(frozen=True, slots=True)
