@@ -27,7 +27,7 @@ from agent.messaging.refusals import tls_context
 from agent.stage import Backoff, Stage
 
 # Events first: what is told of them should not wait for a province's retained facts.
-_HEARS: Final = ("evt/#", "state", "info", "reported", "alert/#", "cam/+/state")
+_HEARS: Final = ("evt/#", "state", "info", "reported", "alert/#", "cam/+/state", "ack")
 # mosquitto sends a whole backlog at once. Beyond this the connection is ended and the rest comes again.
 _INBOX_ITEMS: Final = 200_000
 _INBOX_BYTES: Final = 256 * 2**20
@@ -160,5 +160,5 @@ class Collector:
 
 
 def _arrivals(batch: Sequence[Message]) -> list[Arrival]:
-    read = [read_message(message.topic, message.payload) for message in batch]
+    read = [read_message(message.topic, message.payload, is_retained=message.is_retained) for message in batch]
     return [arrival for arrival in read if arrival is not None]

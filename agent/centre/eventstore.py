@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.centre.acks import Coverage, NumberRange, ack_of
-from agent.centre.intake import Arrival, EventArrival, FactArrival, Misfit
+from agent.centre.intake import AckArrival, Arrival, EventArrival, FactArrival, Misfit
 from agent.contract.events import Lane
 from agent.contract.states import Ack
 from agent.contract.topics import NodeAddress
@@ -96,8 +96,11 @@ class EventStore:
                         self._keep_event(arrival, done)
                     case FactArrival():
                         self._keep_fact(arrival, done)
+                    case AckArrival():
+                        self._keep_ack(arrival)
                     case Misfit():
                         self._keep_misfit(arrival, done)
+            self._write_off(done)
             self._write_progress(done)
         acks = tuple(self._acks_of(done.heard.items()))
         return Kept(tuple(done.events), done.copies, tuple(done.misfits), acks)
@@ -106,10 +109,7 @@ class EventStore:
         """The node keeps these no more: they are known as lost, and what follows can be acknowledged."""
         done = _Round(0)
         with transaction(self._conn):
-            for hole in self._coverage(source, epoch, lane).holes():
-                first, last = max(hole.first, numbers.first), min(hole.last, numbers.last)
-                if first <= last:
-                    self._account((source, epoch, lane), NumberRange(first, last), "lost", done)
+            self._lose((source, epoch, lane), numbers, done)
             self._write_progress(done)
 
     def acks(self) -> list[tuple[NodeAddress, Ack]]:
@@ -191,6 +191,27 @@ class EventStore:
             " DO UPDATE SET received_ns = excluded.received_ns, payload = excluded.payload",
             (arrival.topic, arrival.address.urn, done.wall_ns, arrival.payload),
         )
+
+    def _keep_ack(self, arrival: AckArrival) -> None:
+        self._conn.execute(
+            "INSERT INTO former VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET up_to = max(up_to, ?3)",
+            (arrival.address.urn, arrival.epoch, arrival.up_to),
+        )
+
+    def _write_off(self, done: _Round) -> None:
+        """Holes below what another store acknowledged stay holes: their nodes have deleted it."""
+        for source, epoch, lane in [key for key in done.lanes if key[2] is Lane.A]:
+            row = self._conn.execute(
+                "SELECT up_to FROM former WHERE source = ? AND epoch = ?", (source, epoch)
+            ).fetchone()
+            if row is not None:
+                self._lose((source, epoch, lane), NumberRange(1, row[0]), done)
+
+    def _lose(self, key: tuple[str, str, Lane], numbers: NumberRange, done: _Round) -> None:
+        for hole in self._coverage(*key).holes():
+            first, last = max(hole.first, numbers.first), min(hole.last, numbers.last)
+            if first <= last:
+                self._account(key, NumberRange(first, last), "lost", done)
 
     def _keep_misfit(self, misfit: Misfit, done: _Round) -> None:
         values = (misfit.topic[:1000], misfit.reason, misfit.detail[:1000], done.wall_ns, misfit.payload)

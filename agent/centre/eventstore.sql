@@ -43,6 +43,14 @@ CREATE TABLE IF NOT EXISTS node (
     epoch  TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- What an ack on the broker promised for lane a, perhaps by a store before this one: nodes have deleted up to there.
+CREATE TABLE IF NOT EXISTS former (
+    source TEXT    NOT NULL,
+    epoch  TEXT    NOT NULL,
+    up_to  INTEGER NOT NULL,
+    PRIMARY KEY (source, epoch)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS fact (
     topic       TEXT    PRIMARY KEY,
     source      TEXT    NOT NULL,

@@ -8,7 +8,7 @@ from typing import Final
 from agent.centre.acks import LAST_SEQUENCE, NumberRange
 from agent.contract.envelope import Envelope, WirePosition, data_of, decode_envelope, event_topic
 from agent.contract.events import LANES, Lane, ShedData, type_word
-from agent.contract.states import NodeState, Presence
+from agent.contract.states import Ack, NodeState, Presence
 from agent.contract.topics import NodeAddress, ParsedTopic, TopicKind, parse_topic
 from agent.contract.wire import MAX_MESSAGE_BYTES, decode, parse_sequence
 from agent.errors import WireError
@@ -50,15 +50,26 @@ class Misfit:
     detail: str
 
 
-Arrival = EventArrival | FactArrival | Misfit
+@dataclass(frozen=True, slots=True)
+class AckArrival:
+    """The ack that stood on the broker when this centre connected: of this store, or of one that came before it."""
+
+    address: NodeAddress
+    epoch: str
+    up_to: int
 
 
-def read_message(topic: str, payload: bytes) -> Arrival | None:
-    """None for topics that are not the store's business."""
+Arrival = EventArrival | FactArrival | AckArrival | Misfit
+
+
+def read_message(topic: str, payload: bytes, *, is_retained: bool = False) -> Arrival | None:
+    """None for what is not the store's business; an ack that is not retained is the echo of this centre's own."""
     try:
         parsed = parse_topic(topic)
         if parsed.kind is TopicKind.EVENT:
             return _event(parsed, topic, payload)
+        if parsed.kind is TopicKind.ACK:
+            return _ack(parsed.address, payload) if is_retained and payload else None
         return _fact(parsed, topic, payload) if parsed.kind in _FACTS else None
     except WireError as exc:
         return Misfit(topic, payload[:MAX_MESSAGE_BYTES], "not_understood", str(exc))
@@ -95,6 +106,11 @@ def _shed(envelope: Envelope) -> NumberRange | None:
         return None
     first, last = parse_sequence(data.first), parse_sequence(data.last)
     return NumberRange(first, last) if 1 <= first <= last <= LAST_SEQUENCE else None
+
+
+def _ack(address: NodeAddress, payload: bytes) -> AckArrival:
+    ack = decode(payload, Ack)
+    return AckArrival(address, ack.epoch, min(parse_sequence(ack.a), LAST_SEQUENCE))
 
 
 def _fact(parsed: ParsedTopic, topic: str, payload: bytes) -> FactArrival:

@@ -90,15 +90,15 @@ def test_a_server_killed_between_receiving_and_storing_loses_nothing(serve: Serv
     held = sqlite3.connect(serve.store / EVENTS_NAME, isolation_level=None, timeout=10)
     held.execute("BEGIN IMMEDIATE")
     tell(node, 700)
-    wait_until(lambda: node.waiting().count_b == 0, "the broker has not taken everything")
+    wait_until(lambda: node.waiting().count_b == 0, "the broker has not taken everything", limit_s=60.0)
     before = node.waiting()
     serve.kill()
     held.execute("ROLLBACK")
     held.close()
     assert before.count_a > 0
     serve.start()
-    wait_until(lambda: is_empty(node), "the outbox does not empty after the kill")
-    wait_until(lambda: serve.count() == 2000, "events are missing after the kill")
+    wait_until(lambda: is_empty(node), "the outbox does not empty after the kill", limit_s=60.0)
+    wait_until(lambda: serve.count() == 2000, "events are missing after the kill", limit_s=60.0)
     assert sequences(serve) == {"a": [*range(1, 1001)], "b": [*range(1, 1001)]}
     store = EventStore(serve.store)
     assert store.missing() == []
@@ -152,14 +152,14 @@ def test_a_full_disk_is_said_and_stops_the_acks_until_there_is_room(tmp_path: Pa
     make_office(tmp_path / "office")
     small = tmp_path / "small"
     small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(small)], check=False)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(small)], check=False)
     if mounted.returncode:
         pytest.skip("mounting a small tmpfs needs root")
     serve = Serve(tmp_path / "office", small, "--broker", broker.url)
     try:
         serve.start()
         ballast = small / "ballast"
-        room = 1024 * 1024 - sum(file.stat().st_size for file in small.iterdir()) - 96 * 1024
+        room = 4 * 1024 * 1024 - sum(file.stat().st_size for file in small.iterdir()) - 96 * 1024
         ballast.write_bytes(bytes(room))
         tell(node, 200)
         wait_until(lambda: "events cannot be stored" in serve.errors(), f"nothing is said: {serve.errors()}")

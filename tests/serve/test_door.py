@@ -122,7 +122,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(serve: Serve) -> 
     connection.close()
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.one_of(st.binary(max_size=300), st.from_regex(rb"[\w-]{0,40}\.[\w-]{0,200}\.[\w-]{86}")))
 def test_bytes_of_any_kind_are_refused_and_the_server_stays(serve: Serve, body: bytes) -> None:
     for path in ("/v1/enrol", "/v1/renew", "/v1/acceptance"):

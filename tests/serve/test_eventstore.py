@@ -16,7 +16,7 @@ from agent.centre.eventstore import EVENTS_NAME, Absence, EventStore, Missing
 from agent.centre.intake import Arrival, EventArrival, FactArrival, Misfit, read_message
 from agent.contract.envelope import Stamp, event_topic, make_envelope
 from agent.contract.events import GAP, MOTION, EventData, GapData, Lane, MotionData, ShedData, wire_type
-from agent.contract.states import NodeState, Presence
+from agent.contract.states import Ack, NodeState, Presence
 from agent.contract.topics import NodeAddress
 from agent.contract.wire import encode, format_sequence
 from agent.errors import StoreError
@@ -168,6 +168,31 @@ def test_what_a_node_keeps_no_more_is_known_as_lost_and_stops_nothing(store: Eve
         (NumberRange(1, 3), Absence.LOST),
         (NumberRange(5, 6), Absence.AWAITED),
     ]
+
+
+def test_what_another_store_acknowledged_is_lost_here_and_fills_no_outbox(store: EventStore) -> None:
+    stands = encode(Ack(epoch=EPOCH, a=format_sequence(900)))
+    former = read_message(NODE.ack, stands, is_retained=True)
+    assert former is not None
+    assert read_message(NODE.ack, stands) is None
+    assert acked(store, former) is None
+    assert acked(store, event(901), event(902)) == 902
+    assert acked(store, event(904)) == 902
+    assert [(each.numbers, each.absence) for each in store.missing()] == [
+        (NumberRange(1, 900), Absence.LOST),
+        (NumberRange(903, 903), Absence.AWAITED),
+    ]
+    # Should one of them come all the same, it is stored like any other.
+    assert len(store.keep([event(7)], AT_NS).events) == 1
+
+
+def test_the_own_ack_on_the_broker_takes_nothing_away(store: EventStore) -> None:
+    acked(store, event(1), event(2), event(4))
+    own = read_message(NODE.ack, encode(Ack(epoch=EPOCH, a=format_sequence(2))), is_retained=True)
+    assert own is not None
+    store.keep([own], AT_NS)
+    assert acked(store, event(5)) == 2
+    assert acked(store, event(3)) == 5
 
 
 def test_what_a_node_shed_is_explained_except_what_came_all_the_same(store: EventStore) -> None:
