@@ -67,17 +67,22 @@ def file_orders(office: Office, made: Sequence[MadeOrder], folder: Path) -> tupl
 def file_node_labels(office: Office, found: Sequence[BootFiles], folder: Path) -> FiledLabels:
     """The sheet holds the PINs: it is printed once and removed."""
     places = {each.node: f"{each.org} · {each.site}" for each in office.nodes()}
-    labels = [NodeLabel(each.label, places.get(each.label.node, "")) for each in found]
-    symbols = [put(folder / f"{each.label.node}.qr.svg", encode_qr(label_text(each.label)).file()) for each in found]
+    labels, symbols = [], []
+    for each in found:
+        symbol = encode_qr(label_text(each.label))
+        labels.append(NodeLabel(each.label, symbol.inline(), places.get(each.label.node, "")))
+        symbols.append(put(folder / f"{each.label.node}.qr.svg", symbol.file()))
     return FiledLabels(put(folder / "node-labels.html", print_node_labels(labels)), tuple(symbols))
 
 
 def file_site_labels(office: Office, names: Sequence[str], folder: Path) -> FiledLabels:
     """Of the sites named, or of all."""
     owners = {each.org: each.name for each in office.organisations()}
-    sites = office.sites(names)
-    labels = [SiteLabel(each, owners[each.org]) for each in sites]
-    symbols = [put(folder / f"{each.site}.qr.svg", encode_qr(site_text(each.org, each.site)).file()) for each in sites]
+    labels, symbols = [], []
+    for each in office.sites(names):
+        symbol = encode_qr(site_text(each.org, each.site))
+        labels.append(SiteLabel(each, owners[each.org], symbol.inline()))
+        symbols.append(put(folder / f"{each.site}.qr.svg", symbol.file()))
     return FiledLabels(put(folder / "site-labels.html", print_site_labels(labels)), tuple(symbols))
 
 

@@ -14,7 +14,6 @@ from agent.authority.records import SiteRecord
 from agent.contract.enrolment import Label, WorkOrder
 from agent.enrolment.words import six_words
 from provisioning.office.dates import tell_instant
-from provisioning.office.labels import label_text, site_text
 from provisioning.office.qr import Symbol, encode_qr
 from provisioning.texts import Language, say
 
@@ -65,15 +64,13 @@ class NodeLabel:
     """A node's label; its right part with the PIN is torn off and carried by the technician."""
 
     label: Label
+    symbol: Markup
     place: str = ""
 
     @property
     def pin(self) -> tuple[str, str]:
         """Two groups of four, as people read eight digits aloud."""
         return self.label.pin[:4], self.label.pin[4:]
-
-    def symbol(self) -> Markup:
-        return encode_qr(label_text(self.label)).inline()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +79,7 @@ class SiteLabel:
 
     site: SiteRecord
     owner: str
-
-    def symbol(self) -> Markup:
-        return encode_qr(site_text(self.site.org, self.site.site)).inline()
+    symbol: Markup
 
 
 def print_orders(pages: Sequence[OrderPage]) -> str:
