@@ -111,6 +111,11 @@ class ShippedBroker:
             self.process = subprocess.Popen(argv, stdout=log, stderr=log)
         wait_until(self._is_listening, f"mosquitto does not listen, see {self.folder / 'broker.log'}")
 
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+
     def stop(self) -> None:
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
@@ -135,7 +140,7 @@ class ShippedBroker:
 
     def _is_listening(self) -> bool:
         with socket.socket() as probe:
-            return probe.connect_ex((LOOPBACK, self.port)) == 0
+            return self.paths.door.exists() and probe.connect_ex((LOOPBACK, self.port)) == 0
 
 
 class Reachable(Protocol):

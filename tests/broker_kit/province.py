@@ -15,13 +15,14 @@ from cryptography import x509
 from agent.authority.office import Office
 from agent.authority.records import SiteRecord
 from agent.centre.service import CentreService, ServiceOptions
-from agent.contract.enrolment import EnrolAnswer
+from agent.contract.enrolment import EnrolAnswer, Label
 from agent.contract.topics import NodeAddress
+from agent.contract.wire import decode
 from agent.enrolment.centre import post
-from agent.enrolment.first_boot import ANCHORS_FILE, prepare
+from agent.enrolment.first_boot import ANCHORS_FILE, CSR_FILE, LABEL_FILE, prepare
 from agent.enrolment.home import NodeHome
 from agent.enrolment.nodekey import NodeKey
-from agent.enrolment.orders import read_order
+from agent.enrolment.orders import check_addressee, read_order
 from agent.enrolment.papers import await_grant, install_grant
 from agent.enrolment.request import ENROL_PATH, make_request
 from provisioning.broker.acl import Member, NodeRow, Role
@@ -152,6 +153,20 @@ class Province:
         self.office.approve(node.key.node)
         self._install(node, post(order.enrol_url, ENROL_PATH, request, centre_ca), now_s)
         return text
+
+    def enrol_offline(self, node: EnrolledNode) -> None:
+        """By an order that the bench had made for this node's label and CSR: its papers lie in it."""
+        now_s = int(time.time())
+        boot = node.folder / "boot"
+        label = decode((boot / LABEL_FILE).read_bytes(), Label)
+        made = self.office.make_order(SITE, now_s=now_s, label=label, csr=(boot / CSR_FILE).read_text())
+        # The node was switched on in 1970 and has no line.
+        order = read_order(made.text, node.home.load_anchors(), 60)
+        check_addressee(order, node.key)
+        assert order.grant is not None
+        install_grant(node.home, order.grant, 60)
+        node.adjust(connect_spread_s="0.0")
+        self.broker.synchronise()
 
     def enrol_ago(self, node: EnrolledNode, days: int) -> None:
         """As if it had been done by a file carried some days ago."""

@@ -80,7 +80,7 @@ class Machine:
 
     def _is_listening(self) -> bool:
         with socket.socket() as probe:
-            return probe.connect_ex((LOOPBACK, self.port)) == 0
+            return self.paths.door.exists() and probe.connect_ex((LOOPBACK, self.port)) == 0
 
 
 @pytest.fixture

@@ -183,6 +183,18 @@ def test_by_the_door_one_hears_and_says_states_and_nothing_else(shipped: Shipped
     assert (codes, heard) == ([0x87], [OURS.address.state])
 
 
+def test_a_broker_that_was_killed_starts_again_from_its_folder(shipped: ShippedBroker) -> None:
+    shipped.kill()
+    assert not is_running(shipped.paths)
+    shipped.start()
+    assert is_running(shipped.paths)
+    identity = shipped.identity("na")
+    with Caller(shipped, identity, "na") as node:
+        assert node.is_let_in()
+        shipped.revoke(OURS, identity)
+        wait_until(lambda: bool(node.ends), "the door is shut")
+
+
 def test_a_damaged_list_never_reaches_the_broker_for_it_would_open_to_all(shipped: ShippedBroker) -> None:
     identity = shipped.identity("na")
     shipped.revoke(OURS, identity)

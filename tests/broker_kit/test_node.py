@@ -123,6 +123,17 @@ def test_a_revoked_node_is_told_so_within_the_next_synchronisation(province: Pro
         node.stop()
 
 
+def test_an_order_made_for_a_label_enrols_where_there_is_no_line(province: Province, centre: Caller) -> None:
+    node = province.boot("first")
+    province.service.close()
+    province.enrol_offline(node)
+    node.start()
+    try:
+        wait_until(lambda: bool(infos(centre, node)), "the node does not come", limit_s=30)
+    finally:
+        node.stop()
+
+
 def certificate(node: EnrolledNode) -> CertificateFacts:
     return read_certificate(node.home.certificate.read_bytes())
 
