@@ -21,6 +21,7 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from agent import log
 from agent.errors import ServeError
@@ -31,6 +32,9 @@ _REQUEST_BYTES: Final = 128 * 1024
 _REPORT_BYTES: Final = 16 * 2**20
 # A phone's uplink takes a report in this time at 0.5 Mbit/s.
 _BODY_LIMIT_S: Final = 300.0
+# A line that has said nothing whole for so long is given up: uvicorn itself would wait for ever, and enough such lines
+# would keep every node out.
+_PATIENCE_S: Final = 15.0
 # A province's nodes do not renew in the same second; this many at once are somebody's toy.
 _CONNECTIONS: Final = 200
 # How long requests that still run may take when the server closes.
@@ -70,7 +74,9 @@ class Doors:
 class CentreServer:
     """Listens from `start` to `close`; owns one thread."""
 
-    def __init__(self, host: str, port: int, doors: Doors) -> None:
+    def __init__(self, host: str, port: int, doors: Doors, *, patience_s: float = _PATIENCE_S) -> None:
+        """`patience_s`: how long a connection may take until its request's head has come."""
+        self._patience_s = patience_s
         self._host = host
         self._port = port
         self._doors = doors
@@ -100,6 +106,9 @@ class CentreServer:
             server_header=False,
             lifespan="off",
             limit_concurrency=_CONNECTIONS,
+            http=_impatient(self._patience_s),
+            # One request a connection: nodes have no second one, and only the first has a time limit.
+            headers=[("Connection", "close")],
             timeout_graceful_shutdown=_CLOSE_S,
         )
         config.load()
@@ -131,7 +140,7 @@ class CentreServer:
             except (TimeoutError, ClientDisconnect):
                 return Response(status_code=408)
             if body is None:
-                return Response(status_code=413, headers={"Connection": "close"})
+                return Response(status_code=413)
             try:
                 text = body.decode("ascii").strip()
             except UnicodeDecodeError:
@@ -145,6 +154,21 @@ class CentreServer:
     async def _health(self, _request: Request) -> Response:
         ready = self._doors.ready()
         return _json(200 if ready.ready else 503, ready)
+
+
+def _impatient(patience_s: float) -> type[H11Protocol]:
+    """A connection that is closed when no request has begun in time."""
+
+    class Impatient(H11Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self.loop.call_later(patience_s, self._give_up)
+
+        def _give_up(self) -> None:
+            if self.cycle is None and not self.transport.is_closing():
+                self.transport.abort()
+
+    return Impatient
 
 
 async def _read(request: Request, limit_bytes: int) -> bytes | None:

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.authority.office import Office
+from agent.centre.server import CentreServer, Doors, Ready, Reply
 from agent.contract.enrolment import ACCEPTANCE_TYP, REQUEST_TYP, EnrolAnswer, EnrolRequest, Label
 from agent.contract.wire import decode, encode
 from agent.enrolment.csr import make_csr
@@ -110,6 +111,7 @@ def test_every_other_request_has_its_status(
     answered, headers, _ = serve.request(method, path, b"x" * size, kind)
     assert answered == status
     assert "server" not in {name.lower() for name in headers}
+    assert {name.lower(): value for name, value in headers.items()}["connection"] == "close"
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_read(serve: Serve) -> None:
@@ -144,6 +146,34 @@ def test_old_tls_is_refused(serve: Serve) -> None:
         pytest.raises(ssl.SSLError, match=r"alert|EOF"),
     ):
         context.wrap_socket(plain, server_hostname=address.hostname)
+
+
+def test_a_line_that_says_nothing_is_given_up(tmp_path: Path) -> None:
+    office = make_office(tmp_path / "office")
+
+    def nothing(_text: str) -> Reply:
+        return Reply(503)
+
+    server = CentreServer("127.0.0.1", 0, Doors(nothing, nothing, nothing, lambda: Ready(ready=True)), patience_s=0.3)
+    url = server.start(*office.server_certificate(["127.0.0.1"]))
+    try:
+        address = urlsplit(url)
+        context = ssl.create_default_context(cadata=office.centre_ca_pem())
+        with (
+            socket.create_connection((address.hostname or "", address.port or 0), timeout=10) as plain,
+            context.wrap_socket(plain, server_hostname=address.hostname) as line,
+        ):
+            line.sendall(b"POST /v1/enrol HTTP/1.1\r\nHost: x\r\n")
+            assert hung_up(line)
+    finally:
+        server.close()
+
+
+def hung_up(line: ssl.SSLSocket) -> bool:
+    try:
+        return line.recv(1) == b""
+    except (ssl.SSLEOFError, ConnectionResetError):
+        return True
 
 
 def run(*more: str) -> tuple[int, str]:
