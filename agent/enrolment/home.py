@@ -228,8 +228,11 @@ class NodeHome:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """One holder on the node at a time: the page, first boot and the node process never change papers together."""
+        path = self.root / ".lock"
         try:
-            descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, GROUP_MODE)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, GROUP_MODE)
+            # First boot is root and makes it; the page and the node must be able to take it too.
+            _take_owner(path, self.root)
         except OSError as exc:
             raise _refused(exc, self.root) from exc
         try:
