@@ -255,13 +255,15 @@ def self_test(place: Path, manifest: Manifest) -> None:
         raise ReleaseError("the release holds no models")
 
 
-def run(argv: Sequence[str], what: str, *, limit_s: float = STEP_LIMIT_S) -> str:
-    """Its standard output. Raises ReleaseError with the program's last words."""
+def run(argv: Sequence[str], what: str, *, limit_s: float = STEP_LIMIT_S, user: str | None = None) -> str:
+    """Its standard output. `user`: None is our own. Raises ReleaseError with the program's last words."""
     # Nothing of the caller's environment may change what is installed or imported.
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PIP_", "VIRTUAL"))}
     environment |= {"LC_ALL": "C.UTF-8", "PIP_CONFIG_FILE": os.devnull}
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment, timeout=limit_s)
+        done = subprocess.run(
+            argv, capture_output=True, text=True, check=False, env=environment, timeout=limit_s, user=user, group=user
+        )
     except FileNotFoundError as exc:
         raise ReleaseError(f"{what}: {argv[0]} is missing") from exc
     except subprocess.TimeoutExpired as exc:
@@ -276,7 +278,9 @@ def write_durably(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Whole or not at all, also after a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.new")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+    # In a folder of others' (the marker's) a link may lie in wait under this name.
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from release_bundle import ReleaseError
-from release_slots import write_durably
+from release_slots import SLOTS, write_durably
 
-STATE: Final = Path("/var/lib/wayside/update.json")
+# Beside the slots, where only root writes: the data folder is open to the processes that parse cameras' streams.
+STATE: Final = Path("/opt/wayside/update.json")
 # A segment lasts 60 s and closes at the next IDR; a camera's reconnection and a slow line take their time.
 TRIAL_LIMIT_S: Final = 600.0
 # provisioning.md: three failed starts.
@@ -198,7 +199,10 @@ def load_trial(path: Path) -> Trial | None:
         told["phase"] = Phase(told["phase"])
         for key in ("excused", "restarted", "missing"):
             told[key] = tuple(told[key])
-        return Trial(**told)
+        trial = Trial(**told)
+        if {trial.slot, trial.previous_slot} != set(SLOTS):
+            return None
+        return trial
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -12,6 +12,7 @@ from pathlib import Path
 from agent.errors import WaysideError, exit_code
 from provisioning.release.make import Made, Wish, development_key_path, make_bundle
 from provisioning.release.source import Source, committed
+from provisioning.release.wheelhouse import ARCHITECTURES
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,13 +42,14 @@ def _wish(given: argparse.Namespace, source: Source) -> Wish:
         floor=given.floor,
         pythons=tuple(given.python or ("3.11",)),
         key=given.key,
+        architectures=tuple(given.arch or ARCHITECTURES),
     )
 
 
 def _tell(made: Made, took_s: float) -> None:
     release = made.release
     size_mb = made.bundle.stat().st_size / 1e6
-    _say(f"{made.bundle}: {size_mb:.0f} MB for Python {', '.join(release.locks)} on two architectures, {took_s:.0f} s")
+    _say(f"{made.bundle}: {size_mb:.0f} MB for Python {', '.join(release.locks)}, {took_s:.0f} s")
     _say(f"{made.public_key}: the key that proves it; a node has it as /etc/wayside/release.pem")
     if release.signed_with == "development":
         _say(f"signed with the DEVELOPMENT key {development_key_path()}: for desks and tests, for no site (--key)")
@@ -64,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--key", type=Path, help="release key, PEM, P-256 (default: a development key of your own)")
     parser.add_argument("--out", type=Path, default=Path("dist"), help="folder of the bundle (default: %(default)s)")
     parser.add_argument("--python", action="append", help="3.11, 3.12 or 3.13; may be repeated (default: 3.11)")
+    parser.add_argument("--arch", action="append", choices=ARCHITECTURES, help="one only (default: both)")
     parser.add_argument("--floor", default="0.0.0", help="oldest version a node takes once this one is proven good")
     parser.add_argument("--cache", type=Path, default=Path("build", "wheelhouse"), help="where fetched wheels stay")
     tree = parser.add_argument_group("another tree than the newest commit")

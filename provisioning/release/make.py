@@ -16,7 +16,7 @@ from agent.errors import ReleaseError
 from agent.signing import key_from_pem, key_to_pem, make_key, public_to_pem
 from provisioning.release.archive import Release, make_manifest, sha256_of, sign, write_bundle
 from provisioning.release.sbom import make_sbom
-from provisioning.release.wheelhouse import LOCKS, build_own, gather
+from provisioning.release.wheelhouse import ARCHITECTURES, LOCKS, build_own, gather
 
 # What tar holds beside the wheels. Makers of bundles and caches stay at home.
 _SHIPPED_FOLDERS: Final = ("firmware_scripts", "models")
@@ -35,6 +35,7 @@ class Wish:
     floor: str
     pythons: tuple[str, ...]
     key: Path | None
+    architectures: tuple[str, ...] = ARCHITECTURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def _gather(wish: Wish, release: Release, made: Path) -> dict[str, Path]:
     """Every file but the manifest, by its path in the bundle."""
     locks = wish.source / "provisioning" / "locks"
     own = build_own(wish.source, made / "wheel", epoch_s=wish.epoch_s)
-    wheels = gather(locks, wish.cache, wish.pythons) | {f"wheels/any/{own.name}": own}
+    wheels = gather(locks, wish.cache, wish.pythons, wish.architectures) | {f"wheels/any/{own.name}": own}
     models = _tree(wish.source, "models")
     own_lock = made / "wayside.txt"
     own_lock.write_text(f"wayside-agent=={release.version} \\\n    --hash=sha256:{sha256_of(own)}\n", encoding="ascii")

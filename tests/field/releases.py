@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import shutil
 from collections.abc import Callable
@@ -48,6 +49,7 @@ class Office:
 
     folder: Path
     source: Source
+    architectures: tuple[str, ...] = (platform.machine(),)
 
     @property
     def key(self) -> Path:
@@ -71,6 +73,7 @@ class Office:
             floor=floor,
             pythons=("3.11",),
             key=self.key,
+            architectures=self.architectures,
         )
         made = make_bundle(wish)
         shutil.rmtree(tree)

@@ -12,10 +12,9 @@ import pytest
 
 from provisioning.release.make import Made
 from provisioning.release.source import committed
-from tests.broker import wait_until
-from tests.field import releases, small_machine
+from tests.field import nspawn, releases
+from tests.field.nspawn import Machine, wait_until
 from tests.field.releases import Office
-from tests.field.small_machine import Machine
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -36,28 +35,12 @@ min_free = "1MB"
 models_dir = "/opt/wayside/current/models"
 [[camera]]
 id = "c01"
-main = "file:/root/street.mp4"
+main = "file:/srv/street.mp4"
 [[camera]]
 id = "c02"
-main = "file:/root/street.mp4"
+main = "file:/srv/street.mp4"
 """
 BROKER = "listener 1883 127.0.0.1\nallow_anonymous true\n"
-# The processes as units in their plainest form: what is tried here is their exchange, not how they are confined.
-UNIT = """
-[Service]
-Type=notify
-NotifyAccess=main
-ExecStart=/opt/wayside/current/bin/python -m agent.processes {process} --config /etc/wayside/wayside.toml
-Restart=always
-RestartSec=1
-WatchdogSec=30
-TimeoutStopSec=10
-RuntimeDirectory=wayside
-RuntimeDirectoryPreserve=yes
-[Install]
-WantedBy=multi-user.target
-"""
-RELEASE_UNITS = ("wayside-update.service", "wayside-update-boot.service")
 # product.md and provisioning.md: the footage that an update may cost.
 MAX_GAP_S = 10.0
 
@@ -74,73 +57,56 @@ class Bundles:
     next: Made
 
 
-def with_plain_units(edit: releases.Edit) -> releases.Edit:
-    def edited(tree: Path) -> None:
-        units = tree / "firmware_scripts" / "units"
-        for unit in units.iterdir():
-            if unit.name not in RELEASE_UNITS:
-                unit.unlink()
-        for process in ("camera@", "vision", "node"):
-            words = "camera %i" if process == "camera@" else process
-            (units / f"wayside-{process}.service").write_text(UNIT.format(process=words), encoding="ascii")
-        edit(tree)
-
-    edited.__name__ = edit.__name__
-    return edited
-
-
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Bundles:
-    small_machine.require_tools()
+    nspawn.require_tools()
     folder = tmp_path_factory.mktemp("releases")
-    plain = with_plain_units(releases.unchanged)
     with committed(releases.ROOT) as source:
-        return make_bundles(Office(folder, source), Office(folder / "stranger", source), plain)
+        return make_bundles(Office(folder, source), Office(folder / "stranger", source))
 
 
-def make_bundles(office: Office, stranger: Office, plain: releases.Edit) -> Bundles:
+def make_bundles(office: Office, stranger: Office) -> Bundles:
     stranger.folder.mkdir()
     return Bundles(
-        first=office.make("0.1.0", edit=plain),
-        good=office.make("0.2.0", floor="0.2.0", edit=plain),
-        old=office.make("0.1.5", edit=plain),
-        stranger=stranger.make("0.9.0", edit=plain),
-        unimportable=office.make("0.3.0", floor="0.3.0", edit=with_plain_units(releases.cannot_be_imported)),
-        unstartable=office.make("0.4.0", floor="0.4.0", edit=with_plain_units(releases.cannot_start)),
-        dying=office.make("0.5.0", floor="0.5.0", edit=with_plain_units(releases.camera_dies)),
-        next=office.make("0.6.0", floor="0.2.0", edit=plain),
+        first=office.make("0.1.0"),
+        good=office.make("0.2.0", floor="0.2.0"),
+        old=office.make("0.1.5"),
+        stranger=stranger.make("0.9.0"),
+        unimportable=office.make("0.3.0", floor="0.3.0", edit=releases.cannot_be_imported),
+        unstartable=office.make("0.4.0", floor="0.4.0", edit=releases.cannot_start),
+        dying=office.make("0.5.0", floor="0.5.0", edit=releases.camera_dies),
+        next=office.make("0.6.0", floor="0.2.0"),
     )
 
 
 class Node:
-    """The machine with a node on it; `clip` is its cameras."""
+    """The machine with a node on it; `clip` is its cameras, and its broker stands beside it."""
 
     def __init__(self, root: Path, bundles: Bundles, clip: Path) -> None:
         self.machine = Machine(root)
-        (root / "etc" / "wayside").mkdir()
-        (root / "etc" / "wayside" / "wayside.toml").write_text(CONFIG, encoding="utf-8")
         (root / "etc" / "mosquitto" / "conf.d" / "desk.conf").write_text(BROKER, encoding="ascii")
-        (root / "var" / "lib" / "wayside").mkdir()
-        shutil.copy(bundles.first.public_key, root / "etc" / "wayside" / "release.pem")
-        shutil.copy(clip, root / "root" / "street.mp4")
+        self.machine.give(bundles.first.public_key, "/root/release.pem")
+        self.machine.give(clip, "/srv/street.mp4")
 
     def give(self, made: Made) -> str:
         """The bundle's path on the machine."""
-        target = self.machine.root / "root" / made.bundle.name
-        if not target.exists():
-            shutil.copy(made.bundle, target)
-        return f"/root/{made.bundle.name}"
+        path = f"/root/{made.bundle.name}"
+        if not (self.machine.root / path.lstrip("/")).exists():
+            self.machine.give(made.bundle, path)
+        return path
 
     def install(self, made: Made) -> str:
         bundle = self.give(made)
         self.machine.run("tar", "xf", bundle, "-C", "/root", "firmware_scripts")
-        said = self.machine.run("/root/firmware_scripts/release.py", "install", bundle)
-        self.machine.run("sh", "-c", "cp /opt/wayside/current/firmware_scripts/units/* /etc/systemd/system/")
-        units = ("wayside-node", "wayside-vision", "wayside-camera@c01", "wayside-camera@c02")
-        self.machine.run("systemctl", "daemon-reload")
-        self.machine.run("systemctl", "enable", "wayside-update-boot", *units)
-        self.machine.run("systemctl", "start", *units)
-        return said
+        return self.machine.run("/root/firmware_scripts/install", bundle, "--key", "/root/release.pem")
+
+    def commission(self) -> None:
+        """A configuration, as the technician's page would leave it."""
+        self.machine.run("systemctl", "start", "mosquitto")
+        (self.machine.root / "root" / "wayside.toml").write_text(CONFIG, encoding="utf-8")
+        place = ("install", "-o", "wayside-node", "-g", "wayside", "-m", "0640")
+        self.machine.run(*place, "/root/wayside.toml", "/etc/wayside/wayside.toml")
+        self.machine.run("systemctl", "start", "wayside-apply.service")
 
     def update(self, made: Made, *options: str) -> tuple[int, str]:
         return self.machine.status("/opt/wayside/tools/update", *options, self.give(made))
@@ -155,7 +121,7 @@ class Node:
         return (self.machine.run("/opt/wayside/current/bin/wayside", "--version")).split()[-1]
 
     def trial(self) -> dict[str, object]:
-        path = self.machine.root / "var" / "lib" / "wayside" / "update.json"
+        path = self.machine.root / "opt" / "wayside" / "update.json"
         told: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
         return told
 
@@ -173,7 +139,7 @@ class Node:
         return all(one["closed"] and one["newest"][:2] == one["closed"][:2] for one in cameras)
 
     def wait_for_footage(self) -> None:
-        wait_until(self.is_recording, timeout_s=60)
+        wait_until(self.is_recording, "both cameras have closed a segment", limit_s=90)
 
     def gaps(self) -> dict[str, list[tuple[str, float]]]:
         """By camera, what footage is missing since its first frame: reason and seconds."""
@@ -201,11 +167,11 @@ def test_a_bundle_installs_without_a_network_and_again_changes_nothing(node: Nod
     assert "is installed in /opt/wayside/a" in node.install(bundles.first)
     listing = ("find", "/opt/wayside", "-printf", "%p %l %T@ %i\\n")
     before = set(node.machine.run(*listing).splitlines())
-    assert "is installed in /opt/wayside/a" in node.install(bundles.first)
-    assert node.running == "0.1.0"
-    assert not (node.machine.root / "opt" / "wayside" / "b").exists()
+    assert "nothing to change" in node.install(bundles.first)
     changed = before ^ set(node.machine.run(*listing).splitlines())
     assert {line.split()[0].removeprefix("/opt/wayside") for line in changed} <= {"", "/.lock", "/tools"}
+    assert (node.running, node.machine.root.joinpath("opt/wayside/b").exists()) == ("0.1.0", False)
+    node.commission()
     node.wait_for_footage()
 
 
@@ -268,9 +234,10 @@ def test_a_release_that_hears_nothing_from_the_broker_is_rolled_back(node: Node,
 
 def test_an_update_that_a_power_cut_ends_is_undone_before_anything_starts(node: Node, bundles: Bundles) -> None:
     assert node.update(bundles.next, "--no-wait")[0] == 0
-    wait_until(lambda: node.trial()["phase"] == "trying" and node.running == "0.6.0", timeout_s=30)
+    wait_until(lambda: node.trial()["phase"] == "trying" and node.running == "0.6.0", "the trial begins")
     node.machine.cut_power()
     node.machine.start()
+    node.machine.run("systemctl", "start", "mosquitto")
     assert (node.running, node.trial()["phase"]) == ("0.2.0", "rolled_back")
     assert "rebooted" in str(node.trial()["reason"])
     node.wait_for_footage()
@@ -278,9 +245,9 @@ def test_an_update_that_a_power_cut_ends_is_undone_before_anything_starts(node: 
 
 def test_an_update_whose_watcher_is_killed_goes_on(node: Node, bundles: Bundles) -> None:
     assert node.update(bundles.next, "--no-wait")[0] == 0
-    wait_until(lambda: node.trial()["phase"] == "trying", timeout_s=30)
+    wait_until(lambda: node.trial()["phase"] == "trying", "the trial begins")
     node.machine.run("systemctl", "kill", "--signal=KILL", "wayside-update.service")
-    wait_until(lambda: node.trial()["phase"] == "good", timeout_s=90)
+    wait_until(lambda: node.trial()["phase"] == "good", "the release is good", limit_s=120)
     assert node.running == "0.6.0"
 
 
