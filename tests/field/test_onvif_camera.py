@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from agent.errors import SegmentDamaged
 from agent.recording.segment import scan
 from tests.broker import wait_until
 from tests.rigs.onvif_camera import ADDRESS, PASSWORD, USERNAME, onvif_camera
@@ -23,7 +25,9 @@ def fragments(ring: Path) -> int:
     total = 0
     for path in ring.glob("footage/c01/*/*.mp4"):
         data = path.read_bytes()
-        total += len(scan(lambda at, size, data=data: data[at : at + size], len(data)).fragments)
+        # One that was opened just now holds nothing yet.
+        with suppress(SegmentDamaged):
+            total += len(scan(lambda at, size, data=data: data[at : at + size], len(data)).fragments)
     return total
 
 
@@ -47,11 +51,11 @@ def test_a_camera_is_found_let_in_and_recorded_within_a_minute(tmp_path: Path, s
     assert told["refusals"] == ["default_password", "wrong_password"]
     assert told["is_open"] is False and abs(told["clock_offset_s"]) < 2
     assert [(one["width"], one["height"], one["codec"]) for one in told["streams"]] == [
-        (1280, 720, "h264"),
         (640, 360, "h264"),
+        (320, 180, "h264"),
     ]
     probed = told["probed"]
-    assert (probed["width"], probed["height"]) == (1280, 720) and probed["picture"] > 0
+    assert (probed["width"], probed["height"]) == (640, 360) and probed["picture"] > 0
     assert probed["fps"] == pytest.approx(10, abs=2)
     assert PASSWORD not in done.stderr + camera.log.read_text()
     segment = next((tmp_path / "ring").glob("footage/c01/*/*.mp4"))

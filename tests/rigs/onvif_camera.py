@@ -106,8 +106,9 @@ def _ip(*words: str) -> None:
 def _start(namespace: str, film: Path, folder: Path, log: Path) -> subprocess.Popen[bytes]:
     settings = folder / "ipycam.json"
     wanted: dict[str, object] = {"name": "Gate", "username": USERNAME, "password": PASSWORD, "local_ip": ADDRESS}
-    wanted |= {"main_width": 1280, "main_height": 720, "main_fps": 10, "main_bitrate": "2M", "hw_accel": "cpu"}
-    wanted |= {"sub_width": 640, "sub_height": 360, "sub_fps": 10, "sub_bitrate": "400K"}
+    # Its own hop from ffmpeg to the viewer is UDP: an IDR of 130 kB (720p) overran it and came damaged, also to ffmpeg.
+    wanted |= {"main_width": 640, "main_height": 360, "main_fps": 10, "main_bitrate": "800K", "hw_accel": "cpu"}
+    wanted |= {"sub_width": 320, "sub_height": 180, "sub_fps": 10, "sub_bitrate": "200K"}
     settings.write_text(json.dumps(wanted), encoding="utf-8")
     argv = [sys.executable, "-m", "ipycam", "--config", str(settings), "--source", str(film)]
     environment = {**os.environ, "PYTHONPATH": str(FOLDER), "PYTHONUNBUFFERED": "1"}
