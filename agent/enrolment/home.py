@@ -232,7 +232,7 @@ class NodeHome:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, GROUP_MODE)
             # First boot is root and makes it; the page and the node must be able to take it too.
-            _take_owner(path, self.root)
+            take_owner(path, self.root)
         except OSError as exc:
             raise _refused(exc, self.root) from exc
         try:
