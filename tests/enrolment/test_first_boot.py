@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import stat
 from pathlib import Path
 
 import pytest
 
 from agent.contract.enrolment import LABEL_PREFIX
+from agent.contract.wire import encode
 from agent.enrolment.first_boot import label_text, prepare, take_label
 from agent.enrolment.home import NodeHome
+from agent.enrolment.moment import now
 from agent.enrolment.nodekey import node_id
 from agent.enrolment.papers import install_grant
 from agent.enrolment.pin import SetupRecord, is_pin
+from agent.enrolment.window import register_boot
 from agent.enrolment.words import proquint, six_words
 from agent.errors import EnrolmentError
 from tests.enrolment.conftest import Node
@@ -36,6 +41,20 @@ def test_secrets_are_their_owners_alone(node: Node) -> None:
     for path in (node.home.key, node.home.setup, node.home.label):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path.name
     assert stat.S_IMODE(node.home.enrolment.stat().st_mode) == 0o644
+
+
+def test_what_root_makes_belongs_to_the_homes_owner(tmp_path: Path, office: Organisation) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root makes files for others")
+    (tmp_path / "wayside-anchors.json").write_bytes(encode(office.anchors))
+    home = NodeHome(tmp_path / "home")
+    home.root.mkdir()
+    nobody = pwd.getpwnam("nobody")
+    os.chown(home.root, nobody.pw_uid, nobody.pw_gid)
+    prepare(home, tmp_path)
+    register_boot(home, now())
+    owners = {path.name: path.stat().st_uid for path in home.root.rglob("*")}
+    assert owners == dict.fromkeys(owners, nobody.pw_uid)
 
 
 def test_the_pin_is_kept_as_a_hash_only(node: Node) -> None:
