@@ -20,6 +20,7 @@ from agent.errors import SetupError
 from agent.stage import Stage
 from provisioning.page.app import make_app
 from provisioning.page.certificate import ensure_certificate
+from provisioning.page.steps.live import LivePictures
 
 if TYPE_CHECKING:
     from agent.enrolment.home import NodeHome
@@ -87,6 +88,7 @@ def serve(context: PageContext, listen: Listen, stop: threading.Event, *, farewe
         finally:
             over.set()
             watcher.join()
+            LivePictures.close_all()
         audit.note(context.home, "page_ended", reason=reason)
         _log.info("page ended", node=key.node, reason=reason)
         return reason

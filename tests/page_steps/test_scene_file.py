@@ -139,7 +139,7 @@ def test_what_cannot_be_a_scene_says_why_and_which(body: bytes, reason: str, num
         assert "{" not in say(language, key, number=facts["number"], detail="")
 
 
-@given(st.binary(max_size=300) | st.recursive(st.none() | st.floats() | st.text(), st.lists).map(msgspec.json.encode))
+@given(st.binary(max_size=300) | st.lists(st.none() | st.integers() | st.text(max_size=9)).map(msgspec.json.encode))
 def test_anything_else_is_refused_and_nothing_breaks(body: bytes) -> None:
     try:
         encode_scene(read_drawing(body, "c01"))

@@ -93,7 +93,7 @@ function measure(headers) {
   words("focus").className = `focus ${advice}`;
   words("advice").textContent = words("advice").dataset[advice];
   words("score").textContent = headers.get("x-score");
-  words("best").textContent = headers.get("x-best");
+  words("best").textContent = headers.get("x-best") === "0" ? "…" : headers.get("x-best");
   words("now").style.width = `${Math.round(share * 100)}%`;
   const isRing = headers.get("x-from-ring") === "1";
   words("state").hidden = !isRing;

@@ -88,7 +88,7 @@ function drawShape(shape, number) {
     });
   });
   if (shape.kind === "line") sides(shape);
-  if (shape.rules && shape.rules.wrong_way) arrow(shape, isSelected);
+  if (shape.rules && shape.rules.wrong_way) arrow(shape);
 }
 
 function sides(shape) {
@@ -102,17 +102,20 @@ function sides(shape) {
 function tip(shape) {
   const [x, y] = place(centre(shape.points));
   const angle = shape.rules.wrong_way.heading_deg * Math.PI / 180;
-  const reach = size.width * 0.16;
+  const reach = size.width * 0.13;
   return { from: [x, y], to: [x + reach * Math.cos(angle), y + reach * Math.sin(angle)] };
 }
 
-function arrow(shape, isSelected) {
+function arrow(shape) {
   const { from, to } = tip(shape);
   node("path", { d: `M${from[0]},${from[1]}L${to[0]},${to[1]}`, class: "way" });
   const angle = shape.rules.wrong_way.heading_deg * Math.PI / 180;
   const wing = (turn) => [to[0] - 45 * Math.cos(angle + turn), to[1] - 45 * Math.sin(angle + turn)];
   node("polygon", { points: [to, wing(0.5), wing(-0.5)].map((each) => each.join(",")).join(" "), class: "way-head" });
-  if (!isSelected) return;
+}
+
+function drawTurn(shape) {
+  const { from, to } = tip(shape);
   handle([to[0] / size.width, to[1] / size.height], "turn", () => {
     remember();
     return ([x, y]) => {
@@ -149,7 +152,10 @@ function draw() {
   svg.replaceChildren();
   if (!dragged) for (const shape of shapes) delete shape.growing;
   shapes.forEach(drawShape);
-  if (shapes[selected]) drawHandles(shapes[selected]);
+  const chosen = shapes[selected];
+  if (chosen) drawHandles(chosen);
+  // Last, so that it lies above a + beneath the arrow's tip.
+  if (chosen && chosen.rules && chosen.rules.wrong_way) drawTurn(chosen);
   words("undo").disabled = !past.length;
   words("delete").disabled = !shapes[selected];
   words("save").textContent = shapes.length ? words("save").dataset.full : words("save").dataset.empty;

@@ -105,7 +105,8 @@ class _Aim:
         note = AimNote(
             camera=camera,
             score=shot.score,
-            best=shot.best,
+            # Whoever goes on at once has no best yet.
+            best=max(shot.best, shot.score),
             advice=shot.advice.value,
             width=shot.width,
             height=shot.height,

@@ -7,11 +7,12 @@ the node's libraries (av, numpy, OpenCV).
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from agent import log
 from agent.clock import Clock
@@ -198,7 +199,10 @@ class LivePicture:
 class LivePictures:
     """The live pictures of all cameras, made as they are asked for. Any thread."""
 
+    _all: ClassVar[weakref.WeakSet[LivePictures]] = weakref.WeakSet()
+
     def __init__(self, clock: Clock) -> None:
+        self._all.add(self)
         self._clock = clock
         self._lock = threading.Lock()
         self._live: dict[LiveSource, LivePicture] = {}
@@ -211,6 +215,12 @@ class LivePictures:
                     del self._live[old]
                 self._live[source] = LivePicture(source, self._clock)
             return self._live[source]
+
+    @classmethod
+    def close_all(cls) -> None:
+        """For the page's end: no thread of a live picture outlives it."""
+        for each in list(cls._all):
+            each.close()
 
     def close(self) -> None:
         with self._lock:

@@ -16,6 +16,7 @@ from agent.units import format_rfc3339
 from provisioning.acceptance.gather import summarise_scene
 from provisioning.acceptance.notes import WalkNote, WalkNotes
 from provisioning.page.shell import as_json, refuse, render, to, visit_of
+from provisioning.page.steps import scene
 from provisioning.page.steps.by_camera import first_left, of_request, tabs
 from provisioning.page.steps.site_cameras import load
 from provisioning.page.steps.walk_watch import ACK_LIMIT_S, SEEN_LIMIT_S, WalkState, advance, look, state_of
@@ -54,9 +55,10 @@ def routes(context: PageContext) -> list[BaseRoute]:
 
 def is_done(context: PageContext) -> bool:
     """Somebody was seen on every camera that watches for anything; the centre's word may come later, or be waived."""
-    config = load(context.home)
-    watching = _watching(context, config)
-    return bool(config and config.cameras) and all(_is_seen(noted(context).get(each)) for each in watching)
+    if not scene.is_done(context):
+        # Until every scene was drawn nobody knows what is watched for.
+        return False
+    return all(_is_seen(noted(context).get(each)) for each in _watching(context, load(context.home)))
 
 
 def noted(context: PageContext) -> dict[str, WalkNote]:
@@ -70,8 +72,8 @@ def _is_seen(walk: WalkNote | None) -> bool:
 
 
 def _watching(context: PageContext, config: Config | None) -> list[str]:
-    scenes = [(camera.id, summarise_scene(context.home, camera)) for camera in config.cameras] if config else []
-    return [camera for camera, scene in scenes if scene is not None and scene.watches]
+    drawn = [(camera.id, summarise_scene(context.home, camera)) for camera in config.cameras] if config else []
+    return [camera for camera, summary in drawn if summary is not None and summary.watches]
 
 
 class _Walk:
