@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
-
 from agent import log
 from agent.contract.wire import Up
 from agent.enrolment.centre import ask
 from agent.enrolment.home import NodeHome
 from agent.enrolment.nodekey import load_key
-from agent.enrolment.standing import Standing
+from agent.enrolment.papers import enter_service
 from agent.errors import CentreUnreachable, EnrolmentError, SetupError
 from agent.signing import key_id
 from agent.units import NS_PER_S
@@ -97,8 +95,7 @@ def accept(site: Site, checks: Sequence[CheckResult], signature: Signature) -> A
         folder.replace(final)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    record = site.home.load_enrolment()
-    site.home.save_enrolment(msgspec.structs.replace(record, state=Standing.IN_SERVICE))
+    enter_service(site.home, by=signature.technician)
     _log.info("site accepted", report=final.name, cameras=len(report.cameras), waivers=len(report.waivers))
     return Accepted(final, report, ())
 
