@@ -48,6 +48,8 @@ def test_a_node_hears_its_commands_and_no_neighbour(shipped: ShippedBroker) -> N
         assert centre.may_publish(own.ack, is_retained=True)
         wait_until(lambda: {CMD, own.ack} <= node.heard(), "the node does not hear its own branch")
         assert node.heard() == {CMD, own.ack}
+        # mosquitto grants every subscription and applies the access list to each delivery.
+        assert node.connections[0].refused_filters == ()
 
 
 def test_only_the_receiver_acknowledges_and_only_a_desk_commands(shipped: ShippedBroker) -> None:

@@ -11,7 +11,7 @@ from provisioning.broker.session import end_session, reload
 from tests.broker import wait_until
 from tests.broker_kit.conftest import NEIGHBOUR, OURS
 from tests.broker_kit.kit import Caller, Identity, ShippedBroker, refusal, shake_hands
-from tests.enrolment.papers import DAY_S
+from tests.enrolment.papers import DAY_S, Authority
 
 
 def revoke_without_ending(shipped: ShippedBroker, identity: Identity) -> None:
@@ -29,6 +29,16 @@ def test_a_reload_refuses_a_revoked_certificate_and_leaves_its_session_alone(shi
         wait_until(lambda: refusal(shipped, identity) == "certificate_revoked", "the list is not read")
         assert node.may_publish(OURS.address.state)
         assert node.ends == []
+
+
+def test_a_reload_takes_on_a_new_authority_with_its_revocation_list(shipped: ShippedBroker) -> None:
+    added = Authority.make("nodes of a second organisation", now_s=time.time())
+    identity, papers = shipped.identity("nc", added), shipped.papers()
+    assert refusal(shipped, identity) == "certificate_unknown"
+    shipped.paths.ca.write_text(papers.client_cas + added.pem)
+    shipped.paths.crl.write_text(papers.crls + added.crl(now_s=time.time()))
+    assert reload(shipped.paths)
+    wait_until(lambda: refusal(shipped, identity) == "", "the authority is not known")
 
 
 def test_an_access_list_that_cannot_be_read_opens_everything(shipped: ShippedBroker) -> None:
