@@ -60,12 +60,13 @@ def _standing(conn: sqlite3.Connection, asking: Asking) -> Standing:
     node = nodes.find_node(conn, presented.node)
     applicants = nodes.applicants_of(conn, presented.order)
     own = [each for each in applicants if each.spki_sha256 == presented.spki_sha256]
+    others = [each for each in applicants if each not in own and each.approval is not Approval.DENIED]
     return Standing(
         node_site=node.site if node else None,
         is_revoked=node is not None and node.is_revoked,
         occupant=nodes.occupant(conn, presented.site),
         approval=own[0].approval if own else None,
-        applicants=len(applicants) - len(own),
+        applicants=len(others),
     )
 
 

@@ -112,17 +112,16 @@ def acl_nodes(conn: sqlite3.Connection) -> list[AclNode]:
     return [AclNode(each.org, each.site, each.node, each.is_revoked) for each in node_records(conn)]
 
 
+_APPLICANTS = "SELECT a.*, w.site, s.org FROM applicant a JOIN work_order w USING (id) JOIN site s USING (site)"
+
+
 def applicants(conn: sqlite3.Connection) -> list[Applicant]:
     """All that ever asked, newest first."""
-    query = """
-        SELECT a.*, w.site, s.org FROM applicant a JOIN work_order w USING (id) JOIN site s USING (site)
-        ORDER BY a.asked_s DESC, a.node
-    """
-    return [_applicant(row) for row in conn.execute(query)]
+    return [_applicant(row) for row in conn.execute(f"{_APPLICANTS} ORDER BY a.asked_s DESC, a.node")]
 
 
 def applicants_of(conn: sqlite3.Connection, order: str) -> list[Applicant]:
-    return [each for each in applicants(conn) if each.order == order]
+    return [_applicant(row) for row in conn.execute(f"{_APPLICANTS} WHERE a.id = ?", (order,))]
 
 
 def put_applicant(conn: sqlite3.Connection, applicant: Applicant) -> None:

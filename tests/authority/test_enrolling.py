@@ -111,6 +111,9 @@ def test_the_waiting_are_bounded(office: Office) -> None:
     made = office.make_order(SITE, now_s=NOW_S)
     states = [office.enrol(Applicant().request(made), now_s=NOW_S) for _ in range(10)]
     assert [each.reason for each in states] == [""] * 8 + ["too_many"] * 2
+    for stranger in office.waiting():
+        office.revoke(stranger.node, "not ours", NOW_S)
+    assert office.enrol(Applicant().request(made), now_s=NOW_S).state == "waiting"
 
 
 def test_a_certificate_is_renewed_after_its_time_but_not_after_revocation(office: Office) -> None:
