@@ -34,8 +34,8 @@ PACKAGES: Final = (
 )
 # Emulated inference takes seconds a picture: twenty of them, and two minutes for the installation.
 CLIP_S: Final = 4.0
-# Each processor's kernels round the last bits of float32 in their own way, and a score decides which boxes are kept. Boxes
-# are parts of the picture.
+# Each processor's kernels round the last bits of float32 in their own way, and a score decides which boxes are kept.
+# Boxes are parts of the picture.
 BOX_TOLERANCE: Final = 0.002
 SCORE_TOLERANCE: Final = 0.01
 
