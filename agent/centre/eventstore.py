@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from agent.centre.acks import Coverage, NumberRange, ack_of
 from agent.centre.intake import AckArrival, Arrival, EventArrival, FactArrival, Misfit
+from agent.centre.missing import Absence, Missing, absent
 from agent.contract.events import Lane
 from agent.contract.states import Ack
 from agent.contract.topics import NodeAddress
@@ -25,33 +25,16 @@ _BUSY_TIMEOUT_S: Final = 10.0
 _schema = Path(__file__).with_name("eventstore.sql")
 
 
-class Absence(StrEnum):
-    """Why an event is not here. AWAITED: passed over and perhaps still on its way; the others are final."""
-
-    AWAITED = "awaited"
-    LOST = "lost"
-    SHED = "shed"
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """Numbers of one lane without an event."""
-
-    source: str
-    epoch: str
-    lane: Lane
-    numbers: NumberRange
-    absence: Absence
-
-
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What one transaction did. `acks`: what each node that was heard may be told now."""
+    """What one transaction did. `acks`: what each node that was heard may be told now. `missing`: numbers that were
+    passed over, or given up, in it."""
 
     events: tuple[EventArrival, ...]
     copies: int
     misfits: tuple[Misfit, ...]
     acks: tuple[tuple[NodeAddress, Ack], ...]
+    missing: tuple[Missing, ...] = ()
 
 
 @dataclass(slots=True)
@@ -64,6 +47,7 @@ class _Round:
     misfits: list[Misfit] = field(default_factory=list)
     heard: dict[str, NodeAddress] = field(default_factory=dict)
     lanes: set[tuple[str, str, Lane]] = field(default_factory=set)
+    missing: list[Missing] = field(default_factory=list)
 
 
 class EventStore:
@@ -103,7 +87,7 @@ class EventStore:
             self._write_off(done)
             self._write_progress(done)
         acks = tuple(self._acks_of(done.heard.items()))
-        return Kept(tuple(done.events), done.copies, tuple(done.misfits), acks)
+        return Kept(tuple(done.events), done.copies, tuple(done.misfits), acks, tuple(done.missing))
 
     def give_up(self, source: str, epoch: str, lane: Lane, numbers: NumberRange) -> None:
         """The node keeps these no more: they are known as lost, and what follows can be acknowledged."""
@@ -135,7 +119,7 @@ class EventStore:
             numbers = NumberRange(first, last)
             found += [
                 Missing(urn, epoch, Lane(lane), hole, Absence(reason))
-                for hole in self._absent(urn, epoch, lane, numbers)
+                for hole in absent(numbers, self._present(urn, epoch, lane, numbers))
             ]
         return sorted(found, key=lambda each: (each.source, each.epoch, each.lane, each.numbers))
 
@@ -161,7 +145,11 @@ class EventStore:
             ),
         )
         if added.rowcount:
-            self._coverage(*key).take(position.sequence)
+            coverage = self._coverage(*key)
+            if position.sequence > coverage.highest + 1:
+                passed_over = NumberRange(coverage.highest + 1, position.sequence - 1)
+                done.missing.append(Missing(*key, passed_over, Absence.AWAITED))
+            coverage.take(position.sequence)
             done.lanes.add(key)
             done.events.append(arrival)
             if arrival.shed is not None:
@@ -212,6 +200,7 @@ class EventStore:
             first, last = max(hole.first, numbers.first), min(hole.last, numbers.last)
             if first <= last:
                 self._account(key, NumberRange(first, last), "lost", done)
+                done.missing.append(Missing(*key, NumberRange(first, last), Absence.LOST))
 
     def _keep_misfit(self, misfit: Misfit, done: _Round) -> None:
         values = (misfit.topic[:1000], misfit.reason, misfit.detail[:1000], done.wall_ns, misfit.payload)
@@ -279,16 +268,12 @@ class EventStore:
             if ack is not None:
                 yield address, ack
 
-    def _absent(self, source: str, epoch: str, lane: str, numbers: NumberRange) -> Sequence[NumberRange]:
-        """Those of `numbers` that did come are not missing: a shed one may have been on the wire already."""
-        here = Coverage([NumberRange(1, numbers.first - 1)] if numbers.first > 1 else [])
-        for (number,) in self._conn.execute(
+    def _present(self, source: str, epoch: str, lane: str, numbers: NumberRange) -> Iterator[int]:
+        rows = self._conn.execute(
             "SELECT sequence FROM event WHERE source = ? AND epoch = ? AND lane = ? AND sequence BETWEEN ? AND ?",
             (source, epoch, lane, numbers.first, numbers.last),
-        ):
-            here.take(number)
-        here.add(NumberRange(numbers.last + 1, numbers.last + 1))
-        return here.holes()
+        )
+        return (int(row[0]) for row in rows)
 
 
 def address_of(source: str) -> NodeAddress:

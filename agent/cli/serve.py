@@ -107,6 +107,18 @@ class _Printer:
         self.events += len(news.events)
         for event in news.events:
             self._lines.put(self._event_line(event))
+        for hole in news.missing:
+            words = f"{hole.source} lane {hole.lane}: {hole.numbers.first} to {hole.numbers.last} {hole.absence}"
+            self._put(
+                words,
+                type="serve.missing",
+                source=hole.source,
+                epoch=hole.epoch,
+                lane=hole.lane,
+                first=hole.numbers.first,
+                last=hole.numbers.last,
+                absence=hole.absence,
+            )
         for misfit in news.misfits:
             words = f"set aside: {misfit.topic} {misfit.reason} {misfit.detail}"
             self._put(words, type="serve.misfit", topic=misfit.topic, reason=misfit.reason, detail=misfit.detail)

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.centre.acks import Coverage, NumberRange
-from agent.centre.eventstore import EVENTS_NAME, Absence, EventStore, Missing
+from agent.centre.eventstore import EVENTS_NAME, EventStore
 from agent.centre.intake import Arrival, EventArrival, FactArrival, Misfit, read_message
+from agent.centre.missing import Absence, Missing
 from agent.contract.envelope import Stamp, event_topic, make_envelope
 from agent.contract.events import GAP, MOTION, EventData, GapData, Lane, MotionData, ShedData, wire_type
 from agent.contract.states import Ack, NodeState, Presence
@@ -111,6 +112,12 @@ def test_lane_a_is_never_acknowledged_beyond_a_hole(store: EventStore) -> None:
     assert store.missing() == [Missing(NODE.urn, EPOCH, Lane.A, NumberRange(2, 2), Absence.AWAITED)]
     assert acked(store, event(2)) == 4
     assert store.missing() == []
+
+
+def test_what_is_passed_over_is_said_once_when_it_is_seen(store: EventStore) -> None:
+    passed_over = Missing(NODE.urn, EPOCH, Lane.A, NumberRange(2, 4), Absence.AWAITED)
+    assert store.keep([event(1), event(5), event(6)], AT_NS).missing == (passed_over,)
+    assert store.keep([event(3), event(7)], AT_NS).missing == ()
 
 
 def test_nothing_is_acknowledged_while_the_first_is_missing(store: EventStore) -> None:
