@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -111,7 +112,7 @@ def _ground(context: PageContext) -> CheckGround:
     is_enrolled = record.state in (Standing.ENROLLED, Standing.IN_SERVICE)
     config = _config(context)
     return CheckGround(
-        data_dir=context.data_dir,
+        data_dir=Path(config.data_dir) if config is not None else context.data_dir,
         config=config,
         centre_url=record.enrol_url if is_enrolled else "",
         ca=str(home.ca) if is_enrolled else "",

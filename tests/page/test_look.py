@@ -50,12 +50,13 @@ def test_every_page_can_be_read_and_touched(
     held.open(page.url + "/order")
     held.tap("#paste summary")
     look("order-paste")
+    held.tap("#paste summary")
     order = tmp_path / "order.txt"
     cameras = (OrderedCamera(id="c01", name="เสาทิศเหนือ", purpose="จราจร"), OrderedCamera(id="c02"))
     # Nothing listens at port 9 (discard): the centre is not reached.
     facts = {"site_name": "แยกตลาดใหม่", "cameras": cameras, "enrol_url": "https://127.0.0.1:9"}
     order.write_text(office.order_text(office.order(now_s=node.context.now_s(), **facts)))
-    held.choose_file("#file", order)
+    held.choose_file("#choose-button", order)
     held.page.locator("#begin").wait_for(state="attached")
     look("right-place")
     held.primary()

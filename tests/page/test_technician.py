@@ -28,6 +28,8 @@ def site(tmp_path: Path) -> Iterator[Field]:
     made = Field(tmp_path)
     yield made
     made.close()
+    # Shown with a failure.
+    print(made.logs())
 
 
 @pytest.mark.parametrize("language", ["th", "en"])
@@ -58,6 +60,7 @@ def test_a_technician_sets_a_node_up_with_a_phone(site: Field, street_clip: Path
         assert held.told == []
         assert found == []
         assert held.taps <= MOST_TAPS
+        print(f"taps: {held.taps}")
     folder = newest(site.home)
     assert folder is not None
     report = verify_acceptance(folder, load_key(site.home).private.public_key())
@@ -78,7 +81,7 @@ def enter(held: Phone, pin: str, words: tuple[str, ...]) -> None:
 
 def enrol(held: Phone, order: Path) -> None:
     held.shoot("02-order")
-    held.choose_file("#file", order)
+    held.choose_file("#choose-button", order)
     held.page.locator("#begin").wait_for(state="attached")
     held.shoot("03-right-place")
     held.primary()

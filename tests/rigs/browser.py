@@ -52,10 +52,12 @@ class Phone:
         self.taps += 1
         self._found(target).fill(text)
 
-    def choose_file(self, target: Locator | str, file: Path) -> None:
+    def choose_file(self, button: Locator | str, file: Path) -> None:
         """The phone's own file chooser costs a tap on the button and one on the file."""
-        self.taps += 2
-        self._found(target).set_input_files(file)
+        with self.page.expect_file_chooser() as chooser:
+            self.tap(button)
+        self.taps += 1
+        chooser.value.set_files(file)
 
     def primary(self) -> None:
         """Tap the one big action at the bottom."""

@@ -47,7 +47,6 @@ async function scan() {
 const chooseButton = document.getElementById("choose-button");
 const readButton = document.querySelector('button[form="order"]');
 const paste = document.getElementById("paste");
-chooseButton.hidden = false;
 readButton.hidden = true;
 paste.addEventListener("toggle", () => {
   readButton.hidden = !paste.open;

@@ -24,7 +24,15 @@ document.addEventListener("change", (event) => {
   if (field.dataset.send !== undefined && field.form && field.value) field.form.requestSubmit();
 });
 
-// <body> pages that wait for something: <meta name="again" content="5"> reloads without a script-less page's blinking.
+// A button in the technician's language instead of the browser's own file field, which stays for pages without scripts.
+for (const button of document.querySelectorAll("button[data-file]")) {
+  const field = document.getElementById(button.dataset.file);
+  button.hidden = false;
+  button.addEventListener("click", () => field.click());
+}
+for (const each of document.querySelectorAll("[data-without-script]")) each.hidden = true;
+
+// Pages that wait for something: <meta name="again" content="5"> reloads without a script-less page's blinking.
 const again = document.querySelector('meta[name="again"]');
 if (again) window.setTimeout(() => window.location.reload(), Number(again.content) * 1000);
 
