@@ -105,7 +105,7 @@ def test_frames_that_stop_are_a_stall(play: Play, monkeypatch: pytest.MonkeyPatc
     assert len(seen.packets) == 30 and seen.failure is not None and seen.failure.reason == "camera_stalled"
     # The same process opens it again.
     play.sends = 10**9
-    assert len(watch(Seen(30)).packets) == 30
+    assert len(watch(Seen(30)).packets) >= 30
 
 
 def test_a_camera_that_never_starts_is_a_stall(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
