@@ -17,6 +17,7 @@ let selected = -1;
 let past = [];
 let size = { width: 1000, height: 750 };
 let dragged = null;
+let streamWidth = 0;
 
 function remember() {
   past.push(JSON.stringify(shapes));
@@ -180,7 +181,8 @@ function showCard(shape) {
       if (document.activeElement !== words(name)) words(name).value = shape[name] || "";
     }
     const [, , near, left] = shape.points.map(place);
-    const pixels = shape.width ? Math.hypot(near[0] - left[0], near[1] - left[1]) / shape.width : 0;
+    // Of the stream that vision sees, not of the drawing.
+    const pixels = shape.width ? Math.hypot(near[0] - left[0], near[1] - left[1]) * streamWidth / size.width / shape.width : 0;
     words("scale").textContent = pixels ? words("scale").dataset.words.replace("{pixels}", Math.round(pixels)) : "";
   }
 }
@@ -259,6 +261,7 @@ async function look(number) {
       const answer = await fetch(`/aim/${camera}/picture.jpg?after=${number}`);
       if (answer.ok) {
         next = Number(answer.headers.get("x-number"));
+        streamWidth = Number(answer.headers.get("x-width"));
         const old = img.src;
         img.src = URL.createObjectURL(await answer.blob());
         if (old.startsWith("blob:")) URL.revokeObjectURL(old);

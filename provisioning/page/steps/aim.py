@@ -79,6 +79,7 @@ class _Aim:
             return as_json(NoPicture(self._problem(request, shot.problem)), status=503)
         headers = {
             "x-number": str(shot.number),
+            "x-width": str(shot.width),
             "x-score": f"{shot.score:.0f}",
             "x-best": f"{shot.best:.0f}",
             "x-share": f"{shot.share:.3f}",
