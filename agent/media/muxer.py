@@ -45,7 +45,8 @@ class _SegmentFile:
     def __init__(self, path: Path) -> None:
         _make_folder(path.parent)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self.descriptor = os.open(path, flags, 0o640)
+        # The group's as well: after a power cut the node repairs what a camera's user wrote.
+        self.descriptor = os.open(path, flags, 0o660)
         self.size_bytes = 0
         self.failure: OSError | None = None
         self._is_closed = False
