@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -92,14 +92,14 @@ class Phone:
 
 
 @contextmanager
-def phone(*, language: str = "th") -> Iterator[Phone]:
-    """Skips the test where there is no Chromium or no playwright."""
+def phone(*, language: str = "th", arguments: Sequence[str] = ()) -> Iterator[Phone]:
+    """`arguments` are further ones of Chromium's. Skips the test where there is no Chromium or no playwright."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
     shots = os.environ.get("WAYSIDE_SCREENSHOTS")
     with playwright.sync_playwright() as player:
-        browser = player.chromium.launch(executable_path=CHROMIUM, args=list(_ARGUMENTS))
+        browser = player.chromium.launch(executable_path=CHROMIUM, args=[*_ARGUMENTS, *arguments])
         context = browser.new_context(
             viewport={"width": WIDTH_PX, "height": HEIGHT_PX},
             device_scale_factor=2 if shots else 1,

@@ -96,7 +96,7 @@ def _show(context: PageContext, request: Request) -> Response:
         words=load_key(context.home).words,
         word=word,
         claim=claim_key(word, request) if word else "",
-        is_approval=word in ("", "waiting"),
+        is_approval=word == "waiting",
         retry_s=enrolling.RETRY_S,
     )
 
