@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,12 +31,22 @@ def office() -> Organisation:
     return Organisation()
 
 
+@pytest.fixture(scope="session")
+def booted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Home and boot partition after a first boot; its scrypt costs 0.2 s, so it is done once."""
+    folder = tmp_path_factory.mktemp("booted")
+    (folder / "boot").mkdir()
+    prepare(NodeHome(folder / "home"), folder / "boot")
+    return folder
+
+
 @pytest.fixture
-def node(tmp_path: Path, office: Organisation, monkeypatch: pytest.MonkeyPatch) -> Node:
+def node(tmp_path: Path, office: Organisation, booted: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
     monkeypatch.setenv("WAYSIDE_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("WAYSIDE_RUNTIME", str(tmp_path / "run"))
+    for name in ("home", "boot"):
+        shutil.copytree(booted / name, tmp_path / name)
     boot = tmp_path / "boot"
-    boot.mkdir()
     (boot / "wayside-anchors.json").write_bytes(encode(office.anchors))
     home = NodeHome(tmp_path / "home")
     prepared = prepare(home, boot)
