@@ -22,7 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from release_bundle import BundleRefused, ReleaseError, read_bundle
+from release_bundle import read_bundle
+from release_manifest import BundleRefused, ReleaseError
 from release_slots import SLOTS, Slots, status
 
 EXIT_FAILED: Final = 1

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from release_bundle import ReleaseError
-from release_slots import Slots, run, write_durably
+from release_build import run
+from release_manifest import ReleaseError
+from release_slots import Slots, write_durably
 from release_trial import MAX_FAILED_STARTS, STATE, Facts, decode_facts
 
 CONFIG: Final = Path("/etc/wayside/wayside.toml")

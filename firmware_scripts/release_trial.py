@@ -15,7 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
-from release_bundle import ReleaseError
+from release_manifest import ReleaseError
 from release_slots import SLOTS, write_durably
 
 # Beside the slots, where only root writes: the data folder is open to the processes that parse cameras' streams.

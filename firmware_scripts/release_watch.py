@@ -10,8 +10,8 @@ import threading
 from dataclasses import replace
 from typing import Final
 
-from release_bundle import ReleaseError
 from release_host import Host, boot_clock_s, boot_id, say
+from release_manifest import ReleaseError
 from release_trial import Facts, Phase, Trial, Verdict, judge, load_trial, restarted_anew, save_trial
 
 # Fragments reach the disk each second at the latest (storage.durability_s): between two looks a file has grown.

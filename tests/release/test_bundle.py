@@ -14,7 +14,8 @@ import pytest
 import release_bundle
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from release_bundle import BundleRefused, ReleaseError, decode_manifest, is_safe_name, read_bundle, unpack
+from release_bundle import read_bundle, unpack
+from release_manifest import TOP_FILES, TOP_FOLDERS, BundleRefused, ReleaseError, decode_manifest, is_safe_name
 
 from provisioning.release import archive
 from tests.release.bundles import FILES, RELEASE, Maker
@@ -245,7 +246,7 @@ def test_a_name_stays_below_its_folder(name: str) -> None:
     if is_safe_name(name):
         base = Path("/slot")
         assert (base / name).resolve().is_relative_to(base)
-        assert name.split("/", maxsplit=1)[0] in (*release_bundle.TOP_FOLDERS, *release_bundle.TOP_FILES)
+        assert name.split("/", maxsplit=1)[0] in (*TOP_FOLDERS, *TOP_FILES)
         assert name.isprintable()
         assert name.isascii()
 

@@ -13,8 +13,8 @@ import pytest
 import release_watch
 from hypothesis import given
 from hypothesis import strategies as st
-from release_bundle import BundleRefused, ReleaseError
 from release_host import Host
+from release_manifest import BundleRefused, ReleaseError
 from release_slots import Slots
 from release_trial import (
     Camera,
