@@ -31,8 +31,8 @@ def add_commands(app: typer.Typer) -> None:
 @explained
 def broker(
     out: Annotated[
-        Path | None, typer.Option("--out", help="the kit's folder  [default: out/broker in the office]")
-    ] = None,
+        Path, typer.Option("--out", help="the kit's folder, where mosquitto's user can read it: not in the office")
+    ] = Path("wayside-broker"),
     name: Annotated[
         list[str] | None, typer.Option("--name", help="host or address of the broker; repeat. Default: the office's")
     ] = None,
@@ -51,15 +51,15 @@ def broker(
     from provisioning.broker.settings import Listening
     from provisioning.office.broker_kit import keep_in_step, port_of
 
-    place, folder = opened(office), out or office / "out" / "broker"
+    place = opened(office)
     listening = Listening(port or port_of(place.settings().broker_url), address, user)
     stop = threading.Event()
     if is_watching:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
     while True:
-        done = keep_in_step(place, folder, name or (), listening, now_s=now_s())
-        _print(done, folder, as_json=as_json)
+        done = keep_in_step(place, out, name or (), listening, now_s=now_s())
+        _print(done, out, as_json=as_json)
         if not is_watching or stop.wait(_WATCH_S):
             return
 
