@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from typing import Final
 from release_manifest import Manifest, ReleaseError
 
 ARCHITECTURES: Final = {"aarch64": "aarch64", "arm64": "aarch64", "x86_64": "x86_64", "amd64": "x86_64"}
+NODE_USER: Final = "wayside-node"
+NODE_GROUP: Final = "wayside"
 # Under an emulated processor pip takes minutes; without any end it would hold the lock for ever.
 STEP_LIMIT_S: Final = 3600.0
 _PYTHON_FACTS: Final = (
@@ -73,14 +76,24 @@ def self_test(place: Path, manifest: Manifest) -> None:
         raise ReleaseError("the release holds no models")
 
 
-def run(argv: Sequence[str], what: str, *, limit_s: float = STEP_LIMIT_S, user: str | None = None) -> str:
-    """Its standard output. `user`: None is our own. Raises ReleaseError with the program's last words."""
+def run(argv: Sequence[str], what: str, *, limit_s: float = STEP_LIMIT_S, as_node: bool = False) -> str:
+    """Its standard output. `as_node`: with the rights of the node's user, where there is one. Raises ReleaseError with the program's last words."""
     # Nothing of the caller's environment may change what is installed or imported.
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PIP_", "VIRTUAL"))}
     environment |= {"LC_ALL": "C.UTF-8", "PIP_CONFIG_FILE": os.devnull}
+    is_other = as_node and os.geteuid() == 0 and has_user(NODE_USER)
+    user, group, groups = (NODE_USER, NODE_GROUP, ()) if is_other else (None, None, None)
     try:
         done = subprocess.run(
-            argv, capture_output=True, text=True, check=False, env=environment, timeout=limit_s, user=user, group=user
+            argv,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+            timeout=limit_s,
+            user=user,
+            group=group,
+            extra_groups=groups,
         )
     except FileNotFoundError as exc:
         raise ReleaseError(f"{what}: {argv[0]} is missing") from exc
@@ -90,3 +103,11 @@ def run(argv: Sequence[str], what: str, *, limit_s: float = STEP_LIMIT_S, user: 
         words = (done.stderr.strip() or done.stdout.strip())[-1500:]
         raise ReleaseError(f"{what} failed ({done.returncode}): {words}")
     return done.stdout
+
+
+def has_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pwd
 import subprocess
 import sys
 import threading
@@ -23,7 +21,6 @@ from release_trial import MAX_FAILED_STARTS, STATE, Facts, decode_facts
 CONFIG: Final = Path("/etc/wayside/wayside.toml")
 MARKER: Final = Path("/run/wayside/updating.json")
 UNITS: Final = Path("/etc/systemd/system")
-NODE_USER: Final = "wayside-node"
 WATCH_UNIT: Final = "wayside-update.service"
 # A camera process is ready a second after its start here (measured), slower on a Pi; one that is not there by then has
 # failed, and the cameras that were not restarted yet still record.
@@ -107,7 +104,8 @@ class Host:
         python = self.slots.root / "current" / "bin" / "python"
         argv = [str(python), "-I", "-m", "agent.processes.vouch", "--config", str(self.config)]
         try:
-            return decode_facts(run(argv, "asking the node", limit_s=_ASK_LIMIT_S, user=asking_user()))
+            # The store is the node's word, and read with no more rights than the node has.
+            return decode_facts(run(argv, "asking the node", limit_s=_ASK_LIMIT_S, as_node=True))
         except ReleaseError as exc:
             say(str(exc))
             return None
@@ -146,15 +144,6 @@ class Host:
     def systemctl(*argv: str) -> int:
         done = subprocess.run(["systemctl", *argv], capture_output=True, text=True, check=False, timeout=_ASK_LIMIT_S)
         return done.returncode
-
-
-def asking_user() -> str | None:
-    """The store is the node's word, and read with no more rights than the node has."""
-    try:
-        pwd.getpwnam(NODE_USER)
-    except KeyError:
-        return None
-    return NODE_USER if os.geteuid() == 0 else None
 
 
 def boot_id() -> str:

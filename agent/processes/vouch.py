@@ -115,8 +115,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except WaysideError as exc:
         sys.stderr.write(f"wayside: {exc}\n")
         return exit_code(exc)
-    except sqlite3.Error as exc:
-        sys.stderr.write(f"wayside: the store cannot be read ({exc})\n")
+    except (sqlite3.Error, OSError) as exc:
+        sys.stderr.write(f"wayside: the store or the footage cannot be read ({exc})\n")
         return 1
     sys.stdout.write(msgspec.json.encode(facts).decode() + "\n")
     return 0

@@ -105,6 +105,9 @@ class Node:
         (self.machine.root / "root" / "wayside.toml").write_text(CONFIG, encoding="utf-8")
         place = ("install", "-o", "wayside-node", "-g", "wayside", "-m", "0640")
         self.machine.run(*place, "/root/wayside.toml", "/etc/wayside/wayside.toml")
+        for camera in ("c01", "c02"):
+            folder = ("install", "-d", "-o", "wayside-camera", "-g", "wayside", "-m", "2770")
+            self.machine.run(*folder, f"/var/lib/wayside/footage/{camera}")
         self.machine.run("systemctl", "start", "wayside-apply.service")
 
     def update(self, made: Made, *options: str) -> tuple[int, str]:
