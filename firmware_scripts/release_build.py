@@ -77,7 +77,10 @@ def self_test(place: Path, manifest: Manifest) -> None:
 
 
 def run(argv: Sequence[str], what: str, *, limit_s: float = STEP_LIMIT_S, as_node: bool = False) -> str:
-    """Its standard output. `as_node`: with the rights of the node's user, where there is one. Raises ReleaseError with the program's last words."""
+    """Its standard output. `as_node`: with the rights of the node's user, where there is one.
+
+    Raises ReleaseError with the program's last words.
+    """
     # Nothing of the caller's environment may change what is installed or imported.
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PIP_", "VIRTUAL"))}
     environment |= {"LC_ALL": "C.UTF-8", "PIP_CONFIG_FILE": os.devnull}
