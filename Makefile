@@ -35,7 +35,7 @@ lint: $(VENV)/dev.stamp ## style, types, storeys, shell
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-logo
-	shellcheck .ci/run .ci/test-tools
+	shellcheck --external-sources .ci/run .ci/test-tools $$(grep -lE "^#!.*\bsh$$" -r firmware_scripts) firmware_scripts/steps.sh
 
 format: $(VENV)/dev.stamp ## lay the code out
 	$(VENV)/bin/ruff check --fix .
