@@ -15,6 +15,7 @@ from agent import log
 from agent.errors import WaysideError, exit_code
 from agent.processes.entry import load_config
 from agent.recording.boot import claim_boot, ensure_ring
+from agent.recording.folder import disk_error
 
 _log = log.get("ring")
 
@@ -28,9 +29,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         data_dir = Path(config.data_dir)
         ring = ensure_ring(data_dir, config.storage.ring_id)
         boot = claim_boot(data_dir)
+        for camera in config.cameras:
+            (data_dir / "footage" / camera.id).mkdir(exist_ok=True)
     except WaysideError as exc:
         sys.stderr.write(f"wayside: {exc}\n")
         return exit_code(exc)
+    except OSError as exc:
+        sys.stderr.write(f"wayside: {disk_error(exc)}\n")
+        return 1
     log.setup()
     _log.info("ring is there", ring=ring, boot=boot.boot)
     return 0
