@@ -51,6 +51,7 @@ def _try(host: Host, trial: Trial, stop: threading.Event) -> Trial:
         if unit in trial.restarted:
             continue
         if not host.restart(unit):
+            trial = replace(trial, restarted=(*trial.restarted, unit))
             return _condemn(host, trial, f"{unit} does not start")
         trial = save_trial(host.state, replace(trial, restarted=(*trial.restarted, unit)))
     host.restart_page()
@@ -89,16 +90,19 @@ def keep(host: Host, trial: Trial) -> Trial:
 
 def _condemn(host: Host, trial: Trial, reason: str) -> Trial:
     say(f"version {trial.version} is not good: {reason}")
-    return save_trial(host.state, replace(trial, phase=Phase.ROLLING_BACK, reason=reason, restarted=(), missing=()))
+    return save_trial(host.state, replace(trial, phase=Phase.ROLLING_BACK, reason=reason, missing=()))
 
 
 def _go_back(host: Host, trial: Trial) -> Trial:
-    host.mark(trial.version, trial.previous_version)
+    if not host.marker.exists():
+        host.mark(trial.version, trial.previous_version)
     host.slots.switch(trial.previous_slot)
     host.take_units(trial.previous_slot)
-    host.kill_unready(host.unit_names())
+    # A camera that was not restarted yet still runs the old release, and records.
+    units = [unit for unit in host.unit_names() if unit in trial.restarted]
+    host.kill_unready(units)
     # All of them, and whatever each answers: the first failure must not keep the others in the bad release.
-    failed = [unit for unit in host.unit_names() if not host.restart(unit)]
+    failed = [unit for unit in units if not host.restart(unit)]
     host.restart_page()
     trial = save_trial(host.state, replace(trial, phase=Phase.ROLLED_BACK))
     host.unmark()
@@ -134,5 +138,6 @@ def go_back_on_demand(host: Host) -> Trial:
     if there is None or there.version != trial.previous_version:
         raise ReleaseError(f"version {trial.previous_version} is not there any more")
     return save_trial(
-        host.state, replace(trial, phase=Phase.ROLLING_BACK, reason="asked for", restarted=(), missing=())
+        host.state,
+        replace(trial, phase=Phase.ROLLING_BACK, reason="asked for", restarted=host.unit_names(), missing=()),
     )

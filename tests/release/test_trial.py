@@ -252,6 +252,8 @@ def test_a_release_whose_units_fail_is_undone_with_its_units(desk: Desk) -> None
     slots = desk.host.slots
     assert (desk.trial().phase, slots.current(), slots.floor()) == (Phase.ROLLED_BACK, "a", "0.0.0")
     assert "does not start" in desk.trial().reason
+    # What was not restarted still ran the old release: it is left alone.
+    assert {line.split()[-1] for line in desk.calls("restart")} == {"wayside-camera@c01.service"}
     assert (desk.host.units / "wayside-node.service").read_text(encoding="ascii") == "0.1.0"
     assert not (slots.root / "tools").exists()
     assert not desk.host.marker.exists()
