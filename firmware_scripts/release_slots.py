@@ -114,11 +114,13 @@ class Slots:
             shutil.copytree(source, fresh)
             os.sync()
             fresh.replace(target)
-        link = self.root / ".tools.link"
-        link.unlink(missing_ok=True)
-        link.symlink_to(name)
-        link.replace(self.root / "tools")
-        sync_folder(self.root)
+        tools = self.root / "tools"
+        if not tools.is_symlink() or str(tools.readlink()) != name:
+            link = self.root / ".tools.link"
+            link.unlink(missing_ok=True)
+            link.symlink_to(name)
+            link.replace(tools)
+            sync_folder(self.root)
         for old in self.root.glob("tools-*"):
             if old.name != name:
                 self._empty(old)
