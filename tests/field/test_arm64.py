@@ -32,8 +32,8 @@ PACKAGES: Final = (
     *("python3", "python3.11", "libpython3.11-stdlib", "libgomp1", "libstdc++6", "zlib1g", "openssl"),
     *("base-files", "bash", "coreutils", "dash", "libc-bin"),
 )
-# An analysed picture takes more than a minute of processor time under emulation (0.05 s on x86-64): six of them, in which
-# three people and a car are followed.
+# An analysed picture takes more than a minute of processor time under emulation (0.05 s on x86-64): six of them, in
+# which three people and a car are followed.
 CLIP_S: Final = 1.2
 # Each processor's kernels round the last bits of float32 in their own way, and a score decides which boxes are kept.
 # Boxes are parts of the picture.
