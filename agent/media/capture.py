@@ -14,7 +14,8 @@ from agent.media.frame import CapturedFrame, SourceFrame
 from agent.media.gop import extradata_sets, is_idr, length_bytes_of, parameter_sets
 from agent.media.opening import CameraSource, open_camera
 from agent.media.source import Shape, SourceAddress, shape_of
-from agent.media.timeline import Anchor, ClockStepped, RunBroken, Stamp, Timeline, check_clock, first_stamps
+from agent.media.steering import Steering
+from agent.media.timeline import Anchor, RunBroken, Stamp, Timeline, first_stamps
 from agent.units import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ class _Runs:
         form = self._shape.format
         self._anchor = anchor
         self._timeline = Timeline(self._address.camera, form.time_base, form.frame_duration)
+        self._steering = Steering(self._address.camera, anchor)
         self._media_ns = 0
         _log.info(
             "run begins", camera=self._address.camera, codec=form.codec.value, width=form.width, height=form.height
@@ -196,15 +198,16 @@ class _Runs:
         except RunBroken as broken:
             self._renew(broken, self._now())
             return self._timeline.stamp(packet.pts, packet.dts)
+        self._steering.note(stamp.media_ns, self._clock.mono_ns())
         if not begins:
             return stamp
         try:
-            check_clock(self._address.camera, now=self._now(), anchor=self._anchor)
-        except ClockStepped as stepped:
-            # The same moment by the monotonic clock, which was not stepped, so that no frame moves against the others.
-            now, mono_ns = self._now(), self._anchor.mono_ns + stamp.media_ns
-            self._renew(stepped, Anchor(now.wall_ns - (now.mono_ns - mono_ns), mono_ns))
+            by_ns = self._steering.judge(stamp.media_ns, self._now())
+        except RunBroken as broken:
+            self._renew(broken, self._steering.anchor_of(stamp.media_ns, self._now(), broken=broken))
             return self._timeline.stamp(packet.pts, packet.dts)
+        if by_ns:
+            self._timeline.bend(by_ns, self._steering.window_ns)
         return stamp
 
     def _renew(self, broken: RunBroken, anchor: Anchor) -> None:

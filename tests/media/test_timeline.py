@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.media.timeline import MAX_LEAP_S, Anchor, ClockStepped, RunBroken, Timeline, check_clock, first_stamps
+from agent.media.timeline import MAX_LEAP_S, RunBroken, Timeline, first_stamps
 from agent.units import NS_PER_MS, NS_PER_S
 
 TICKS = Fraction(1, 90_000)
@@ -52,7 +53,7 @@ def test_a_stamp_that_repeats_is_set_right_after_the_last_one() -> None:
     assert [timeline.stamp(at, at).dts for at in (0, FRAME, FRAME, 2 * FRAME)] == [0, FRAME, FRAME + 1, 2 * FRAME]
 
 
-@pytest.mark.parametrize("leap_s", [MAX_LEAP_S + 1, -1, -95_443])
+@pytest.mark.parametrize("leap_s", [MAX_LEAP_S + 1, -1, -95_430, -47_700])
 def test_a_leap_ends_the_run(leap_s: int) -> None:
     timeline = a_timeline()
     timeline.stamp(10**9, 10**9)
@@ -87,18 +88,53 @@ def test_whatever_comes_decode_time_rises_and_nothing_is_shown_before(
         last = stamp.dts
 
 
-@pytest.mark.parametrize(
-    ("step_ms", "is_step"), [(0, False), (499, False), (-499, False), (501, True), (-3_600_000, True)]
+@pytest.mark.parametrize("bits", [32, 33])
+@pytest.mark.parametrize("b_frames", [False, True])
+def test_a_counter_that_begins_again_at_0_is_the_same_run(bits: int, b_frames: bool) -> None:
+    wrap = 1 << bits
+    # Two B-frames: decoded 0 3 1 2, so a PTS wraps three frames before its DTS.
+    shown = [0, 3, 1, 2, 6, 4, 5, 9, 7, 8] if b_frames else list(range(10))
+    delay = 2 if b_frames else 0
+    timeline, first = a_timeline(), wrap - 5 * FRAME
+    stamps = [
+        timeline.stamp((first + (pts + delay) * FRAME) % wrap, (first + at * FRAME) % wrap)
+        for at, pts in enumerate(shown)
+    ]
+    assert [stamp.pts for stamp in stamps] == [pts * FRAME for pts in shown]
+    assert [stamp.dts for stamp in stamps] == [(at - delay) * FRAME for at in range(10)]
+
+
+@pytest.mark.parametrize("by_ms", [15, -15])
+def test_media_time_is_bent_evenly_and_stays_bent(by_ms: int) -> None:
+    timeline = a_timeline()
+    timeline.stamp(0, 0)
+    timeline.bend(by_ms * NS_PER_MS, 30 * NS_PER_S)
+    gained = [timeline.stamp(at * FRAME, at * FRAME).media_ns - at * 40 * NS_PER_MS for at in range(1, 1501)]
+    assert gained[374] == pytest.approx(by_ms * NS_PER_MS / 2, abs=12_000)
+    assert gained[749] == gained[1499] == pytest.approx(by_ms * NS_PER_MS, abs=12_000)
+    assert max(abs(after - before) for before, after in pairwise(gained)) <= 40 * NS_PER_MS * 500e-6 + 12_000
+
+
+@given(
+    st.lists(st.integers(1, 20 * FRAME), min_size=2, max_size=60),
+    st.lists(st.integers(-15, 15), min_size=1, max_size=5),
+    st.sampled_from([TICKS, Fraction(1, 1_000), Fraction(1, 25)]),
 )
-def test_a_step_of_the_wall_clock_against_the_monotonic_one_ends_the_run(step_ms: int, is_step: bool) -> None:
-    anchor = Anchor(wall_ns=10**18, mono_ns=5)
-    now = Anchor(10**18 + 60 * NS_PER_S + step_ms * NS_PER_MS, 5 + 60 * NS_PER_S)
-    if not is_step:
-        check_clock("c01", now=now, anchor=anchor)
-        return
-    with pytest.raises(ClockStepped) as caught:
-        check_clock("c01", now=now, anchor=anchor)
-    assert caught.value.reason == "clock_step"
+def test_however_it_is_bent_decode_time_rises_and_the_pace_keeps_to_500_ppm(
+    steps: list[int], bends_ms: list[int], time_base: Fraction
+) -> None:
+    timeline, raw, last = Timeline("c01", time_base, 1), 0, None
+    tick_ns = int(time_base * NS_PER_S)
+    for number, step in enumerate(steps):
+        raw += min(step, int(5 / time_base))
+        stamp = timeline.stamp(raw, raw)
+        if last is not None:
+            assert stamp.dts > last[1].dts
+            paced_ns = (raw - last[0]) * tick_ns
+            assert abs(stamp.media_ns - last[1].media_ns - paced_ns) <= paced_ns * 501e-6 + 2 * tick_ns
+        last = (raw, stamp)
+        if number % 7 == 3:
+            timeline.bend(bends_ms[number % len(bends_ms)] * NS_PER_MS, 30 * NS_PER_S)
 
 
 @pytest.mark.parametrize(
