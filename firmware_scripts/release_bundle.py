@@ -32,9 +32,9 @@ SIGNATURE: Final = "manifest.sig"
 
 
 def is_runnable(name: str) -> bool:
-    """Scripts are the files of firmware_scripts without a suffix; nothing else of a bundle can be run directly."""
+    """Scripts are the files of firmware_scripts without a suffix, and release.py; nothing else is run by its name."""
     folder, _, base = name.rpartition("/")
-    return folder == "firmware_scripts" and "." not in base
+    return folder == "firmware_scripts" and ("." not in base or base == "release.py")
 
 
 def header(name: str, size: int) -> bytes:

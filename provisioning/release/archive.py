@@ -46,7 +46,8 @@ def header(name: str, size: int) -> bytes:
     if len(base) > 100 or len(prefix) > 155 or not base:
         raise ReleaseError(file=name, remedy="the name is too long for a bundle; shorten it")
     # tar x must leave scripts that can be run: the first installation begins with one.
-    is_script = name.startswith("firmware_scripts/") and name.count("/") == 1 and "." not in name
+    folder, _, script = name.rpartition("/")
+    is_script = folder == "firmware_scripts" and ("." not in script or script == "release.py")
     block = b"".join(
         (
             base.encode("ascii").ljust(100, b"\0"),
