@@ -147,8 +147,10 @@ class Host:
 
 
 def boot_id() -> str:
-    """The kernel's boot and the first process's start: a container's reboot is none of the kernel's, and a confined unit's
-    own /proc shows the kernel's id, not the one that the container was given (seen)."""
+    """The kernel's boot and the first process's start: a container's reboot is none of the kernel's.
+
+    A confined unit's own /proc shows the kernel's id, not the one that the container was given (seen).
+    """
     kernel = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     # proc(5): field 22 is the start in clock ticks; the name in field 2 may hold spaces.
     started = Path("/proc/1/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19]
