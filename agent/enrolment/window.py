@@ -93,7 +93,10 @@ def register_boot(home: NodeHome, moment: BootMoment, *, is_settled: bool = Fals
     with home.locked():
         record = home.load(home.presence, PresenceRecord) or PresenceRecord()
         noted = note_boot(record, moment.boot_id)
-        home.save(home.presence, settle_boot(noted, moment.boot_id) if is_settled else noted)
+        if is_settled:
+            noted = settle_boot(noted, moment.boot_id)
+        if noted != record:
+            home.save(home.presence, noted)
 
 
 def _presence(home: NodeHome, runtime_dir: Path, moment: BootMoment) -> Presence:
