@@ -139,8 +139,9 @@ class ShippedBroker:
         return self.synchronise()
 
     def _is_listening(self) -> bool:
-        with socket.socket() as probe:
-            return self.paths.door.exists() and probe.connect_ex((LOOPBACK, self.port)) == 0
+        # The door is there a moment before somebody listens behind it.
+        with socket.socket() as probe, socket.socket(socket.AF_UNIX) as knock:
+            return probe.connect_ex((LOOPBACK, self.port)) == 0 and knock.connect_ex(str(self.paths.door)) == 0
 
 
 class Reachable(Protocol):
