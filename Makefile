@@ -5,6 +5,9 @@ LOCKS := provisioning/locks
 # The checkout's weights, not the copy that an install leaves under share/.
 export WAYSIDE_MODELS ?= $(CURDIR)/models
 
+# Most tests wait for real processes, so more of them than cores run side by side. WORKERS=0: one after the other.
+WORKERS ?= 4
+
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # --no-deps: the lock names everything; --no-build-isolation: the build's own needs are in the lock as well.
 INSTALL_SELF := $(PIP) install --no-deps --no-build-isolation --editable .
@@ -19,7 +22,7 @@ demo: $(VENV)/demo.stamp ## the main job on real footage: record, see, tell, pul
 
 test: $(VENV)/dev.stamp ## every test; as root it installs the missing Debian packages first (ARGS="tests/scene -k zone")
 	.ci/test-tools
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 field: $(VENV)/dev.stamp ## machines of their own, for many minutes: containers, chroots, arm64 (ARGS="tests/field/test_host.py")
 	$(VENV)/bin/python -m pytest $(or $(ARGS),tests/field)
