@@ -89,7 +89,7 @@ class LoresFrame(_Notice, frozen=True, tag="frame"):
 
 
 class SegmentOpened(_Notice, frozen=True, tag="segment_opened"):
-    """The camera created a segment file. `path` is relative to data_dir."""
+    """The camera created a segment file. `path` is relative to data_dir; its times are by the clock of this quality."""
 
     camera: str
     path: str
@@ -97,6 +97,8 @@ class SegmentOpened(_Notice, frozen=True, tag="segment_opened"):
     run: int
     n: int
     start_wall_ns: int
+    start_mono_ns: int = 0
+    clock_quality: Literal["synced", "holdover", "unsynced"] = "synced"
 
 
 class SegmentClosed(_Notice, frozen=True, tag="segment_closed"):
@@ -111,6 +113,8 @@ class SegmentClosed(_Notice, frozen=True, tag="segment_closed"):
     end_wall_ns: int
     frames: int
     bytes: int
+    start_mono_ns: int = 0
+    clock_quality: Literal["synced", "holdover", "unsynced"] = "synced"
 
 
 class Outage(_Notice, frozen=True, tag="outage"):

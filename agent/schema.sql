@@ -22,6 +22,19 @@ CREATE INDEX IF NOT EXISTS segment_time ON segment (camera, start_wall_ns);
 CREATE INDEX IF NOT EXISTS segment_longest ON segment (camera, duration_ns);
 CREATE INDEX IF NOT EXISTS segment_open ON segment (camera, start_wall_ns) WHERE state = 'open';
 CREATE INDEX IF NOT EXISTS segment_garbage ON segment (camera) WHERE state = 'garbage';
+-- The order of recording, whatever the clock did: retention goes by it.
+CREATE INDEX IF NOT EXISTS segment_order ON segment (camera, boot, run, n);
+
+-- Segments that began while the clock was not synchronised, with the times of their files; `segment` has the corrected
+-- ones. Owner: agent/recording/retiming.py.
+CREATE TABLE IF NOT EXISTS segment_clock (
+    path          TEXT    PRIMARY KEY,
+    boot          INTEGER NOT NULL,
+    start_wall_ns INTEGER NOT NULL,
+    start_mono_ns INTEGER NOT NULL,
+    is_sure       INTEGER NOT NULL             -- re-timed, or by a clock in holdover
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS segment_clock_boot ON segment_clock (boot, start_mono_ns);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- recording: what the ledger says, rebuilt from it. Owner: agent/recording/evidence.py.
@@ -59,6 +72,33 @@ CREATE TABLE IF NOT EXISTS expired (           -- footage that retention deleted
     start_wall_ns INTEGER NOT NULL,
     end_wall_ns   INTEGER NOT NULL,
     PRIMARY KEY (camera, start_wall_ns)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS clock_mark (        -- how the clock stood from here on; both times as it then showed them
+    seq     INTEGER PRIMARY KEY,
+    boot    INTEGER NOT NULL,
+    mono_ns INTEGER NOT NULL,
+    wall_ns INTEGER NOT NULL,
+    quality TEXT    NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS clock_mark_boot ON clock_mark (boot, seq);
+
+CREATE TABLE IF NOT EXISTS retiming (          -- of a boot, once its clock was known. Owner: retiming.py
+    seq           INTEGER PRIMARY KEY,
+    boot          INTEGER NOT NULL,
+    from_mono_ns  INTEGER NOT NULL,
+    until_mono_ns INTEGER NOT NULL,
+    offset_ns     INTEGER NOT NULL             -- wall less monotonic time
+) STRICT;
+CREATE INDEX IF NOT EXISTS retiming_boot ON retiming (boot, seq);
+
+CREATE TABLE IF NOT EXISTS retimed_label (     -- wall times that a boot told wrongly. Owner: retiming.py
+    seq           INTEGER NOT NULL,
+    boot          INTEGER NOT NULL,
+    from_wall_ns  INTEGER NOT NULL,
+    until_wall_ns INTEGER NOT NULL,
+    shift_ns      INTEGER NOT NULL,
+    PRIMARY KEY (boot, seq, from_wall_ns)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS configured (        -- the cameras' spans of service; a camera has at most one open span

@@ -19,7 +19,18 @@ _RECOVER = "rebuild it with `wayside footage recover`"
 _BUSY_TIMEOUT_S = 10.0
 _schema = Path(__file__).with_name("schema.sql")
 # Filled again from the ledger when the node starts (agent.recording.evidence): a new schema drops, it never alters.
-_REBUILT = ("ledger_state", "mark", "outage", "expired", "configured", "site", "hold")
+REBUILT = (
+    "ledger_state",
+    "mark",
+    "outage",
+    "expired",
+    "clock_mark",
+    "retiming",
+    "retimed_label",
+    "configured",
+    "site",
+    "hold",
+)
 
 
 def open_store(data_dir: Path, *, readonly: bool = False) -> sqlite3.Connection:
@@ -77,5 +88,5 @@ def _prepare(conn: sqlite3.Connection, *, readonly: bool) -> None:
     # The schema's own checksum is its version: an unchanged store is opened without taking the write lock.
     version = zlib.crc32(schema.encode()) & 0x7FFF_FFFF
     if conn.execute("PRAGMA user_version").fetchone()[0] != version:
-        dropped = "".join(f"DROP TABLE IF EXISTS {table};\n" for table in _REBUILT)
+        dropped = "".join(f"DROP TABLE IF EXISTS {table};\n" for table in REBUILT)
         conn.executescript(f"BEGIN IMMEDIATE;\n{dropped}{schema}\nPRAGMA user_version = {version};\nCOMMIT;")

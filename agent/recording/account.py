@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from agent.clock import kernel_boot_id
 from agent.errors import SegmentDamaged, UnknownCamera
 from agent.ledger import is_writer_running
-from agent.recording import evidence, index
+from agent.recording import evidence, index, retiming
 from agent.recording.boot import current_boot
 from agent.recording.evidence import Running
 from agent.recording.exporter import read_segment
@@ -44,7 +44,7 @@ def camera_gaps(conn: sqlite3.Connection, data_dir: Path, camera: str, span: Wal
     """Every part of `span` without footage of `camera`, with one reason each, exact to the nanosecond."""
     rows = {row.path: row for row in index.neighbours(conn, camera, span)}
     rows.update((row.path, row) for row in index.segments(conn, camera, span))
-    recorded = [each for row in rows.values() if (each := _recorded(data_dir, row)) is not None]
+    recorded = [each for row in rows.values() if (each := _recorded(conn, data_dir, row)) is not None]
     starts = [span.start_ns, *(each.span.start_ns for each in recorded)]
     ends = [span.end_ns, *(each.span.end_ns for each in recorded)]
     known = evidence.gather(conn, camera, WallSpan(min(starts), max(ends)), running(data_dir))
@@ -89,11 +89,11 @@ def running(data_dir: Path) -> Running:
     )
 
 
-def _recorded(data_dir: Path, row: SegmentRow) -> Recorded | None:
+def _recorded(conn: sqlite3.Connection, data_dir: Path, row: SegmentRow) -> Recorded | None:
     if not row.is_open:
         return Recorded(row.span, row.boot, row.run, row.n)
     try:
-        segment = read_segment(data_dir, row.name)
+        segment = read_segment(data_dir, row.name, shift_ns=retiming.shift_of(conn, row.path))
     except SegmentDamaged:
         # Between two writes a file may not parse; what it held is told again a moment later.
         return None

@@ -22,7 +22,11 @@ class SegmentState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SegmentRow:
-    """`path` is relative to data_dir. Of an OPEN segment end, frames and bytes are unknown (its start, 0, 0)."""
+    """`path` is relative to data_dir. Of an OPEN segment end, frames and bytes are unknown (its start, 0, 0).
+
+    `start_mono_ns` is told to the index when the clock was not synchronised as the segment began, with the file's own
+    times; `is_time_sure` is false as long as nothing vouches for them.
+    """
 
     path: str
     camera: str
@@ -34,6 +38,8 @@ class SegmentRow:
     frames: int
     bytes: int
     state: SegmentState
+    start_mono_ns: int | None = None
+    is_time_sure: bool = True
 
     @property
     def is_open(self) -> bool:

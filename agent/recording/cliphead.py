@@ -15,6 +15,7 @@ import msgspec
 from agent.errors import SegmentDamaged
 from agent.recording.boxes import box, children, full_box, read_header, require, unpack
 from agent.recording.cut import ClipFile
+from agent.recording.fragment import move_reference_time
 from agent.recording.movie import Movie
 from agent.recording.segment import Fragment
 from agent.units import NS_PER_S
@@ -57,6 +58,14 @@ class Placed:
 
     fragment: Fragment
     decode_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """What is added to a piece's own times: `ticks` of the video to the decode times, `wall_ns` to the wall clock's."""
+
+    ticks: int
+    wall_ns: int = 0
 
 
 def place(file: ClipFile) -> tuple[tuple[Placed, ...], ...]:
@@ -124,8 +133,8 @@ def _sidx(file: ClipFile, placed: Sequence[Placed], end: int) -> bytes:
     return full_box(b"sidx", 1, 0, head, *references)
 
 
-def retime(head: bytes, movie: Movie, *, sequence: int, shift: int) -> bytes:
-    """A fragment's headers with a new sequence number and decode times moved by `shift` ticks of the video.
+def retime(head: bytes, movie: Movie, *, sequence: int, shift: Shift) -> bytes:
+    """A fragment's headers with a new sequence number and shifted times.
 
     `head` is prft, moof and the header of mdat; nothing changes its size, so sample addresses hold. Raises
     SegmentDamaged.
@@ -136,6 +145,8 @@ def retime(head: bytes, movie: Movie, *, sequence: int, shift: int) -> bytes:
         moof = read_header(head, at)
         if moof.kind == b"moof":
             break
+        if moof.kind == b"prft" and shift.wall_ns:
+            move_reference_time(patched, moof, shift.wall_ns)
         at = moof.end
     boxes = children(head, moof.body, moof.end)
     mfhd = require(boxes, b"mfhd")
@@ -148,7 +159,7 @@ def retime(head: bytes, movie: Movie, *, sequence: int, shift: int) -> bytes:
             tfdt = require(inner, b"tfdt")
             field = _U64 if unpack(_U32, head, tfdt)[0] >> 24 else _U32
             # Sound that began a few ms before the first picture would lie before 0, which tfdt cannot say.
-            moved = max(unpack(field, head, tfdt, 4)[0] + shift * track.timescale // movie.video.timescale, 0)
+            moved = max(unpack(field, head, tfdt, 4)[0] + shift.ticks * track.timescale // movie.video.timescale, 0)
             if moved >> (8 * field.size):
                 raise SegmentDamaged(reason="a decode time does not fit its box")
             field.pack_into(patched, tfdt.body + 4, moved)

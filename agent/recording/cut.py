@@ -39,19 +39,21 @@ class ExplainedGap(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RecordedSegment:
-    """A segment on disk and its map."""
+    """A segment on disk and its map, whose times are the true ones: `shift_ns` more than the file says."""
 
     name: SegmentName
     scan: SegmentScan
+    shift_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Consecutive fragments of one segment. `path` is relative to data_dir."""
+    """Consecutive fragments of one segment. `path` is relative to data_dir; its own times are `shift_ns` less."""
 
     path: PurePosixPath
     fragments: tuple[Fragment, ...]
     span: WallSpan
+    shift_ns: int = 0
 
     @property
     def size_bytes(self) -> int:
@@ -156,7 +158,7 @@ def _meet(segment: RecordedSegment, following: RecordedSegment) -> RecordedSegme
     if duration_ns <= 0:
         return segment
     fragments[last] = replace(fragments[last], duration_ns=duration_ns)
-    return RecordedSegment(segment.name, replace(segment.scan, fragments=tuple(fragments)))
+    return replace(segment, scan=replace(segment.scan, fragments=tuple(fragments)))
 
 
 def _cut_segment(segment: RecordedSegment, asked: WallSpan) -> _Cut | None:
@@ -176,7 +178,7 @@ def _cut_segment(segment: RecordedSegment, asked: WallSpan) -> _Cut | None:
     first = entries[-1] if entries else later[0]
     chosen = fragments[first : wanted[-1] + 1]
     span = WallSpan(chosen[0].start_wall_ns, chosen[-1].end_wall_ns)
-    return _Cut(segment, Piece(segment.name.path(), chosen, span))
+    return _Cut(segment, Piece(segment.name.path(), chosen, span, segment.shift_ns))
 
 
 def _is_next_segment(name: SegmentName, following: SegmentName) -> bool:

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from agent.errors import StoreError
 from agent.ledger import Ledger, LedgerRecord, read_ledger
-from agent.recording import holds
+from agent.recording import holds, relabel, retiming
 from agent.recording.gaps import Evidence, GapReason, Outage
 from agent.recording.marks import Mark, MarkKind
 from agent.recording.records import (
     AgentStarted,
     AgentStopped,
+    ClockMarked,
     Configured,
     FootageExpired,
     HoldMade,
@@ -28,9 +29,11 @@ from agent.recording.records import (
     ProcessStarted,
     ProcessStopped,
     Record,
+    Retimed,
     decode_record,
     type_of,
 )
+from agent.store import REBUILT
 from agent.units import NS_PER_MS, WallSpan
 
 DEFAULT_TIMEZONE = "Asia/Bangkok"
@@ -83,7 +86,7 @@ def applied_seq(conn: sqlite3.Connection) -> int:
 
 def forget_all(conn: sqlite3.Connection) -> None:
     """Empty these tables and the holds, so that `catch_up` fills them from the first record on."""
-    for table in ("ledger_state", "mark", "outage", "expired", "configured", "site", "hold"):
+    for table in REBUILT:
         conn.execute(f"DELETE FROM {table}")  # noqa: S608 - names from the line above
 
 
@@ -199,6 +202,7 @@ def _apply(conn: sqlite3.Connection, record: LedgerRecord, data: Record) -> None
     if isinstance(data, FootageExpired):
         _apply_expired(conn, data)
     elif isinstance(data, OutageTold):
+        data = relabel.true_outage(conn, record.boot, data)
         conn.execute(
             "INSERT INTO outage (camera, start_wall_ns, end_wall_ns, boot, reason, detail, seq)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -207,11 +211,18 @@ def _apply(conn: sqlite3.Connection, record: LedgerRecord, data: Record) -> None
             (data.camera, data.start_wall_ns, data.end_wall_ns, data.boot, data.reason, data.detail, record.seq),
         )
     elif isinstance(data, HoldMade):
-        holds.keep(conn, data)
+        relabel.keep_hold(conn, record.boot, data)
     elif isinstance(data, HoldReleased):
         holds.drop(conn, data.hold_id)
     elif isinstance(data, Configured):
         _apply_configured(conn, record, data)
+    elif isinstance(data, Retimed):
+        relabel.apply_retimed(conn, record.seq, record.boot, data)
+    elif isinstance(data, ClockMarked):
+        conn.execute(
+            "INSERT OR REPLACE INTO clock_mark (seq, boot, mono_ns, wall_ns, quality) VALUES (?, ?, ?, ?, ?)",
+            (record.seq, record.boot, record.mono_ns, record.wall_ns, data.quality),
+        )
     else:
         _apply_mark(conn, record, data)
 
@@ -227,6 +238,8 @@ def _apply_mark(
     elif isinstance(data, ProcessStarted | ProcessStopped):
         process, camera, session = data.process, data.camera, data.session
         wall_ns = (data.started_wall_ns if isinstance(data, ProcessStarted) else 0) or wall_ns
+    labels = retiming.labels_of(conn, record.boot)
+    wall_ns, alive_wall_ns = retiming.true_label(wall_ns, labels), retiming.true_label(alive_wall_ns, labels)
     conn.execute(
         "INSERT OR REPLACE INTO mark (seq, kind, process, camera, boot, wall_ns, session, last_alive_wall_ns)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

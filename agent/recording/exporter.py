@@ -6,12 +6,12 @@ import errno
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.errors import ClipRefused, DiskError, SegmentDamaged
-from agent.recording.cliphead import ClipComment, Placed, clip_head, place, retime
-from agent.recording.cut import ClipFile, ClipPlan, RecordedSegment
+from agent.recording.cliphead import ClipComment, Placed, Shift, clip_head, place, retime
+from agent.recording.cut import ClipFile, ClipPlan, Piece, RecordedSegment
 from agent.recording.segment import SegmentName, scan
 from agent.units import WallSpan
 
@@ -35,8 +35,11 @@ class ExportedFile:
     frames: int
 
 
-def read_segment(data_dir: Path, name: SegmentName) -> RecordedSegment | None:
-    """Map a segment on disk; None when the file is gone. Raises SegmentDamaged, DiskError."""
+def read_segment(data_dir: Path, name: SegmentName, *, shift_ns: int = 0) -> RecordedSegment | None:
+    """Map a segment on disk; None when the file is gone. Raises SegmentDamaged, DiskError.
+
+    `shift_ns` corrects its times (agent.recording.retiming.shift_of).
+    """
     try:
         descriptor = os.open(data_dir / name.path(), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -49,7 +52,10 @@ def read_segment(data_dir: Path, name: SegmentName) -> RecordedSegment | None:
         raise _disk_error(exc) from exc
     finally:
         os.close(descriptor)
-    return RecordedSegment(name, found)
+    if shift_ns:
+        moved = (replace(each, start_wall_ns=each.start_wall_ns + shift_ns) for each in found.fragments)
+        found = replace(found, fragments=tuple(moved))
+    return RecordedSegment(name, found, shift_ns)
 
 
 def export_clip(
@@ -128,20 +134,21 @@ class _Writer:
             self._progress.add(len(self._file.init))
             sequence = 1
             for piece, placed in zip(self._file.pieces, pieces, strict=True):
-                self._copy_piece(self._data_dir / piece.path, placed, sequence)
+                self._copy_piece(piece, placed, sequence)
                 sequence += len(placed)
             os.fsync(self._out)
         finally:
             os.close(self._out)
         return _Written(self._size, self._hash.hexdigest())
 
-    def _copy_piece(self, path: Path, placed: tuple[Placed, ...], sequence: int) -> None:
+    def _copy_piece(self, piece: Piece, placed: tuple[Placed, ...], sequence: int) -> None:
+        path = self._data_dir / piece.path
         try:
             source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as exc:
             raise ClipRefused(reason="footage_vanished", path=path.name) from exc
         try:
-            shift = placed[0].decode_time - placed[0].fragment.decode_time
+            shift = Shift(placed[0].decode_time - placed[0].fragment.decode_time, piece.shift_ns)
             for number, each in enumerate(placed, sequence):
                 fragment = each.fragment
                 head_bytes = fragment.payload_offset - fragment.offset

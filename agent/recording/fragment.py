@@ -117,6 +117,14 @@ def parse_reference_time(data: bytes, prft: Box, track_id: int) -> int | None:
     return (seconds - _NTP_TO_UNIX_S) * NS_PER_S + micros * 1000
 
 
+def move_reference_time(data: bytearray, prft: Box, shift_ns: int) -> None:
+    """Add to a `prft`'s wall time, in whole microseconds, as its writer counts. Raises SegmentDamaged."""
+    ntp = unpack(_U64, bytes(data), prft, _PRFT_NTP_AT)[0]
+    micros = (ntp >> 32) * 1_000_000 + (((ntp & 0xFFFFFFFF) * 1_000_000 + (1 << 31)) >> 32) + shift_ns // 1000
+    seconds, rest = divmod(micros, 1_000_000)
+    _U64.pack_into(data, prft.body + _PRFT_NTP_AT, seconds % _NTP_ERA_S << 32 | (rest << 32) // 1_000_000)
+
+
 def parse_moof(data: bytes, moof: Box, mdat: Box, movie: Movie) -> VideoPart | None:
     """Read a `moof`; None when it carries no video. All positions count from the start of `data`.
 

@@ -119,6 +119,14 @@ def keep(conn: sqlite3.Connection, record: HoldMade) -> None:
     )
 
 
+def move(conn: sqlite3.Connection, hold: Hold) -> None:
+    """The same hold at its true times (agent.recording.relabel)."""
+    conn.execute(
+        "UPDATE hold SET start_wall_ns = ?, end_wall_ns = ?, made_wall_ns = ?, expires_wall_ns = ? WHERE hold_id = ?",
+        (hold.span.start_ns, hold.span.end_ns, hold.made_wall_ns, hold.expires_wall_ns, hold.hold_id),
+    )
+
+
 def drop(conn: sqlite3.Connection, hold_id: str) -> None:
     """Apply a ledger record: this hold is over."""
     conn.execute("DELETE FROM hold WHERE hold_id = ?", (hold_id,))

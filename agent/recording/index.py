@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.errors import SegmentDamaged
 from agent.notices import SegmentClosed, SegmentOpened
+from agent.recording import retiming
 from agent.recording.catalog import SegmentRow, SegmentState
 from agent.recording.naming import SegmentName
 from agent.units import WallSpan
@@ -56,31 +57,43 @@ def opened(conn: sqlite3.Connection, notice: SegmentOpened) -> None:
 
     Raises SegmentDamaged when the path is not the one these facts give: a camera is not believed outside its folder.
     """
-    check_path(notice)
+    row = retiming.settle(conn, _told(notice))
     conn.execute(
         f"INSERT INTO segment ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 'open') ON CONFLICT (path) DO NOTHING",
-        (notice.path, notice.camera, notice.boot, notice.run, notice.n, notice.start_wall_ns, notice.start_wall_ns),
+        (row.path, row.camera, row.boot, row.run, row.n, row.start_wall_ns, row.start_wall_ns),
     )
 
 
 def closed(conn: sqlite3.Connection, notice: SegmentClosed) -> None:
     """A camera closed a segment. Raises SegmentDamaged as `opened` does, and for an end before the start."""
-    check_path(notice)
     if notice.end_wall_ns < notice.start_wall_ns or notice.frames < 0 or notice.bytes < 0:
         raise SegmentDamaged(path=notice.path, reason="a segment cannot end before it starts")
-    row = SegmentRow(
+    found = replace(
+        _told(notice),
+        end_wall_ns=notice.end_wall_ns,
+        frames=notice.frames,
+        bytes=notice.bytes,
+        state=SegmentState.CLOSED,
+    )
+    add(conn, [found])
+
+
+def _told(notice: SegmentOpened | SegmentClosed) -> SegmentRow:
+    check_path(notice)
+    return SegmentRow(
         path=notice.path,
         camera=notice.camera,
         boot=notice.boot,
         run=notice.run,
         n=notice.n,
         start_wall_ns=notice.start_wall_ns,
-        end_wall_ns=notice.end_wall_ns,
-        frames=notice.frames,
-        bytes=notice.bytes,
-        state=SegmentState.CLOSED,
+        end_wall_ns=notice.start_wall_ns,
+        frames=0,
+        bytes=0,
+        state=SegmentState.OPEN,
+        start_mono_ns=None if notice.clock_quality == "synced" else notice.start_mono_ns,
+        is_time_sure=notice.clock_quality != "unsynced",
     )
-    add(conn, [row])
 
 
 def check_path(notice: SegmentOpened | SegmentClosed) -> SegmentName:
@@ -105,7 +118,7 @@ def add(conn: sqlite3.Connection, rows: Iterable[SegmentRow]) -> None:
         " bytes = excluded.bytes, state = excluded.state WHERE state != 'garbage' AND excluded.state != 'open'",
         (
             (r.path, r.camera, r.boot, r.run, r.n, r.start_wall_ns, r.end_wall_ns, r.frames, r.bytes, r.state.value)
-            for r in rows
+            for r in (retiming.settle(conn, row) for row in rows)
         ),
     )
 
@@ -149,12 +162,14 @@ def in_state(conn: sqlite3.Connection, state: SegmentState) -> list[SegmentRow]:
 
 
 def oldest_first(conn: sqlite3.Connection, camera: str) -> Iterator[SegmentRow]:
-    """What retention may take of one camera, oldest first, read as it is consumed: open segments are not among it."""
+    """What retention may take of one camera, in order of recording, whatever the clock did; read as it is consumed.
+    Open segments are not among it."""
     rows = conn.execute(
-        f"SELECT {_COLUMNS} FROM segment WHERE camera = ? AND state IN ('closed', 'damaged') ORDER BY start_wall_ns",
+        f"SELECT {_COLUMNS}, EXISTS (SELECT 1 FROM segment_clock AS c WHERE c.path = segment.path AND c.is_sure = 0)"
+        " FROM segment WHERE camera = ? AND state IN ('closed', 'damaged') ORDER BY boot, run, n",
         (camera,),
     )
-    return map(_row, rows)
+    return (replace(_row(row[:-1]), is_time_sure=not row[-1]) for row in rows)
 
 
 def usage(conn: sqlite3.Connection) -> list[CameraUsage]:
@@ -198,7 +213,9 @@ def mark_garbage(conn: sqlite3.Connection, paths: Iterable[str]) -> None:
 
 def forget(conn: sqlite3.Connection, paths: Iterable[str]) -> None:
     """Last step of a deletion: the files are gone from the disk."""
-    conn.executemany("DELETE FROM segment WHERE path = ?", ((path,) for path in paths))
+    gone = tuple(paths)
+    conn.executemany("DELETE FROM segment WHERE path = ?", ((path,) for path in gone))
+    retiming.forget(conn, gone)
 
 
 def _row(row: tuple[str, str, int, int, int, int, int, int, int, str]) -> SegmentRow:

@@ -66,7 +66,7 @@ class OpenSegment:
             settings.camera, settings.boot.boot, place.run, place.n, self.start_wall_ns // NS_PER_MS
         )
         status = clock.status()
-        comment = SegmentComment(
+        self.comment = comment = SegmentComment(
             camera=settings.camera,
             boot=settings.boot.boot,
             boot_id=settings.boot.boot_id,
@@ -108,7 +108,16 @@ class OpenSegment:
 
     def opened(self) -> SegmentOpened:
         name = self._name
-        return SegmentOpened(name.camera, str(name.path()), name.boot, name.run, name.n, self.start_wall_ns)
+        return SegmentOpened(
+            camera=name.camera,
+            path=str(name.path()),
+            boot=name.boot,
+            run=name.run,
+            n=name.n,
+            start_wall_ns=self.start_wall_ns,
+            start_mono_ns=self.comment.start_mono_ns,
+            clock_quality=self.comment.clock_quality,
+        )
 
     def close(self) -> SegmentClosed:
         self.writer.close()
@@ -132,4 +141,6 @@ class OpenSegment:
             end_wall_ns=end_wall_ns,
             frames=frames,
             bytes=size_bytes,
+            start_mono_ns=self.comment.start_mono_ns,
+            clock_quality=self.comment.clock_quality,
         )

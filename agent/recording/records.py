@@ -20,6 +20,8 @@ class RecordType(StrEnum):
     HOLD = "hold"
     RELEASED = "released"
     EXPIRED = "expired"
+    CLOCK = "clock"
+    RETIMED = "retimed"
 
 
 class HoldKind(StrEnum):
@@ -106,6 +108,37 @@ class FootageExpired(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
 
 
+class ClockMarked(msgspec.Struct, frozen=True, kw_only=True):
+    """How the clock stands from here on; the record's own two times say what it showed. Told at the node's start in a
+    boot, when its quality changed, and when it was stepped by `step_ns` (else 0)."""
+
+    quality: str
+    previous: str = ""
+    step_ns: int = 0
+    error_s: float | None = None
+
+
+class LabelSpan(msgspec.Struct, frozen=True, array_like=True):
+    """Wall times within this span, as this boot told them, were wrong: `shift_ns` more is the truth."""
+
+    from_wall_ns: int
+    until_wall_ns: int
+    shift_ns: int
+
+
+class Retimed(msgspec.Struct, frozen=True, kw_only=True):
+    """The clock is known: in this record's boot, what was at monotonic time m in [from, until) was at m + `offset_ns`.
+
+    `error_s` bounds the clock's error at `until_mono_ns`; `labels` are the wrong times that were told until then.
+    """
+
+    from_mono_ns: int
+    until_mono_ns: int
+    offset_ns: int
+    error_s: float | None = None
+    labels: tuple[LabelSpan, ...] = ()
+
+
 Record = (
     Configured
     | AgentStarted
@@ -116,6 +149,8 @@ Record = (
     | HoldMade
     | HoldReleased
     | FootageExpired
+    | ClockMarked
+    | Retimed
 )
 
 _TYPES: dict[RecordType, type[Record]] = {
@@ -128,6 +163,8 @@ _TYPES: dict[RecordType, type[Record]] = {
     RecordType.HOLD: HoldMade,
     RecordType.RELEASED: HoldReleased,
     RecordType.EXPIRED: FootageExpired,
+    RecordType.CLOCK: ClockMarked,
+    RecordType.RETIMED: Retimed,
 }
 _NAMES = {kind: name for name, kind in _TYPES.items()}
 _decoders = {name: msgspec.json.Decoder(kind) for name, kind in _TYPES.items()}

@@ -132,6 +132,7 @@ def recover(data_dir: Path) -> RecoveryReport:
             damage: list[LedgerDamage] = []
             with transaction(conn):
                 conn.execute("DELETE FROM segment")
+                conn.execute("DELETE FROM segment_clock")
                 evidence.forget_all(conn)
                 records = evidence.catch_up(conn, data_dir)
             for _ in read_ledger(data_dir, on_damage=damage.append):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -76,9 +76,13 @@ def closed_row(name: SegmentName, found: SegmentScan) -> SegmentRow | None:
     span = found.span
     if span is None:
         return None
-    return _row(
+    row = _row(
         name, span.start_ns, span.end_ns, state=SegmentState.CLOSED, frames=found.frames, size_bytes=found.size_bytes
     )
+    told = found.comment
+    if told is None or told.clock_quality == "synced" or told.boot != name.boot:
+        return row
+    return replace(row, start_mono_ns=told.start_mono_ns, is_time_sure=told.clock_quality != "unsynced")
 
 
 def _is_abandoned(descriptor: int) -> bool:
@@ -132,18 +136,7 @@ def _without_footage(path: Path, name: SegmentName, size_bytes: int, *, may_repa
 def _cut(descriptor: int, row: SegmentRow, intact_bytes: int) -> SegmentRow:
     os.ftruncate(descriptor, intact_bytes)
     os.fsync(descriptor)
-    return SegmentRow(
-        path=row.path,
-        camera=row.camera,
-        boot=row.boot,
-        run=row.run,
-        n=row.n,
-        start_wall_ns=row.start_wall_ns,
-        end_wall_ns=row.end_wall_ns,
-        frames=row.frames,
-        bytes=intact_bytes,
-        state=row.state,
-    )
+    return replace(row, bytes=intact_bytes)
 
 
 def _row(

@@ -1,11 +1,15 @@
-"""What the ring deletes, and why: by bytes, by free space, by age; the oldest first, fairly between cameras. Pure."""
+"""What the ring deletes, and why: by bytes, by free space, by age; the oldest first, fairly between cameras. Pure.
+
+The oldest is what was recorded first (boot, run, n), whatever its clock said: a boot in 1970 is not the oldest.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.recording.catalog import SegmentRow
+from agent.recording.catalog import SegmentRow, SegmentState
 from agent.units import DAY_S, NS_PER_S, WallSpan
 
 # Once over a limit, go this far below it: a deletion an hour instead of one a minute keeps the ledger and the card's
@@ -49,8 +53,8 @@ def plan_deletions(
     """Choose what to delete; each camera's finished segments are read oldest first and only as far as needed.
 
     For bytes or free space the oldest goes first among the cameras that take more than an equal share, so one camera
-    with a high bit rate does not push the others out. By age nothing goes while the clock is unsure. What a hold
-    touches stays, whatever the limits say.
+    with a high bit rate does not push the others out. By age nothing goes while the clock is unsure, and nothing whose
+    own time is: that goes with the first sure one recorded after it. What a hold touches stays, whatever limits say.
     """
     queues = {camera: _Queue(iter(rows), held.get(camera, ())) for camera, rows in oldest_first.items()}
     doomed: list[SegmentRow] = []
@@ -58,9 +62,9 @@ def plan_deletions(
     if state.is_clock_trusted:
         limit_ns = state.now_wall_ns - limits.keep_days * DAY_S * NS_PER_S
         for camera, queue in queues.items():
-            while queue.next is not None and queue.next.end_wall_ns <= limit_ns:
-                left[camera] -= queue.next.bytes
-                doomed.append(queue.take())
+            while expired := queue.take_expired(limit_ns):
+                left[camera] -= sum(row.bytes for row in expired)
+                doomed.extend(expired)
     freed_bytes = sum(row.bytes for row in doomed)
     wanted_bytes = _wanted_bytes(limits, state)
     while freed_bytes < wanted_bytes:
@@ -81,17 +85,37 @@ class _Queue:
     def __init__(self, rows: Iterator[SegmentRow], held: Sequence[WallSpan]) -> None:
         self._rows = rows
         self._held = held
-        self.next: SegmentRow | None = None
-        self._advance()
+        self._ahead: deque[SegmentRow] = deque()
+
+    @property
+    def next(self) -> SegmentRow | None:
+        return self._at(0)
 
     def take(self) -> SegmentRow:
-        row = self.next
-        assert row is not None
-        self._advance()
-        return row
+        assert self.next is not None
+        return self._ahead.popleft()
 
-    def _advance(self) -> None:
-        self.next = next((row for row in self._rows if not _is_held(row, self._held)), None)
+    def take_expired(self, limit_ns: int) -> list[SegmentRow]:
+        """The next one whose time is sure, with the unsure ones before it, if it is too old; else nothing."""
+        count = 0
+        while (row := self._at(count)) is not None:
+            count += 1
+            # A damaged one knows its beginning by its name only.
+            if row.is_time_sure and row.state is not SegmentState.DAMAGED:
+                is_old = row.end_wall_ns <= limit_ns
+                return [self._ahead.popleft() for _ in range(count)] if is_old else []
+        return []
+
+    def _at(self, index: int) -> SegmentRow | None:
+        while len(self._ahead) <= index:
+            row = self._read()
+            if row is None:
+                return None
+            self._ahead.append(row)
+        return self._ahead[index]
+
+    def _read(self) -> SegmentRow | None:
+        return next((row for row in self._rows if not _is_held(row, self._held)), None)
 
 
 def _is_held(row: SegmentRow, held: Sequence[WallSpan]) -> bool:
@@ -117,8 +141,8 @@ def _next_camera(queues: Mapping[str, _Queue], left: Mapping[str, int]) -> str |
     share_bytes = sum(left.values()) / len(left)
     greedy = [camera for camera in ready if left[camera] >= share_bytes] or ready
 
-    def age(camera: str) -> tuple[int, str]:
+    def age(camera: str) -> tuple[int, int, str]:
         row = queues[camera].next
-        return (row.start_wall_ns if row else 0, camera)
+        return (row.boot if row else 0, row.start_wall_ns if row else 0, camera)
 
     return min(greedy, key=age)

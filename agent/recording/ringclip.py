@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agent import log
 from agent.errors import SegmentDamaged
-from agent.recording import index
+from agent.recording import index, retiming
 from agent.recording.account import camera_gaps
 from agent.recording.cut import ClipPlan, RecordedSegment, plan_clip
 from agent.recording.exporter import read_segment
@@ -33,7 +33,7 @@ def plan_from_ring(
     unreadable: list[Gap] = []
     for row in rows:
         try:
-            segment = read_segment(data_dir, row.name)
+            segment = read_segment(data_dir, row.name, shift_ns=retiming.shift_of(conn, row.path))
         except SegmentDamaged as exc:
             _log.error("segment damaged", path=row.path, problem=str(exc))
             unreadable.append(Gap(row.start_wall_ns, row.end_wall_ns, GapReason.DISK_ERROR, str(exc)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -32,9 +33,10 @@ def plan(
     free_bytes: int = 10**12,
     now_s: float = 10_000,
     is_clock_trusted: bool = True,
+    is_sorted: bool = False,
 ) -> DeletionPlan:
     by_camera: dict[str, list[SegmentRow]] = {}
-    for each in sorted(rows, key=lambda one: one.start_wall_ns):
+    for each in rows if is_sorted else sorted(rows, key=lambda one: one.start_wall_ns):
         by_camera.setdefault(each.camera, []).append(each)
     return plan_deletions(
         by_camera,
@@ -102,6 +104,23 @@ def test_old_footage_goes_by_age_unless_the_clock_is_unsure() -> None:
     now_s = DAY_S + 90
     assert paths(plan(rows, limits(keep_days=1), now_s=now_s).doomed) == paths(rows[:1])
     assert plan(rows, limits(keep_days=1), now_s=now_s, is_clock_trusted=False).doomed == ()
+
+
+def test_footage_of_an_unsure_clock_goes_by_age_only_with_what_was_recorded_after_it() -> None:
+    in_1970 = [replace(row(-56 * 365 * DAY_S + 60 * n, n=n, run=2), is_time_sure=False) for n in range(2)]
+    before, after = row(0), row(DAY_S, run=3)
+    rows = [before, *in_1970, after]
+    for now_s, gone in ((DAY_S + 90, rows[:1]), (2 * DAY_S + 30, rows[:1]), (2 * DAY_S + 90, rows)):
+        made = plan(rows, limits(keep_days=1), now_s=now_s, is_sorted=True)
+        assert paths(made.doomed) == paths(gone), now_s
+    assert plan([before, *in_1970], limits(keep_days=1), now_s=9 * DAY_S, is_sorted=True).doomed == (before,)
+
+
+def test_for_space_what_was_recorded_first_goes_first_whatever_its_clock_said() -> None:
+    unsure = [replace(row(-9 * DAY_S + 60 * n, n=n, run=2), boot=2, is_time_sure=False) for n in range(2)]
+    assert paths(plan([row(0), *unsure], limits(299), is_sorted=True).doomed) == paths([row(0)])
+    others = [replace(each, camera="c02") for each in unsure]
+    assert paths(plan([row(0), row(60, n=1), *others], limits(399), is_sorted=True).doomed) == paths([row(0)])
 
 
 @given(
