@@ -124,16 +124,29 @@ class Host:
             say(f"units changed: {', '.join(changed)}")
 
     def mark(self, previous: str, version: str) -> None:
-        """Tells the node why its cameras stop: a gap of these minutes is `updating`."""
-        told = {"v": 1, "since_wall_ns": time.time_ns(), "from": previous, "to": version}
+        """Tells the node why its cameras stop: a gap of these minutes is `updating`. One that lasts is left as it is."""
+        told = self._marked()
+        if told is None or told.get("until_wall_ns"):
+            self._write_marker({"v": 1, "since_wall_ns": time.time_ns(), "from": previous, "to": version})
+
+    def unmark(self) -> None:
+        """The minutes are over. The marker stays: a camera's first footage comes some seconds after its process."""
+        if (told := self._marked()) is not None:
+            self._write_marker({**told, "until_wall_ns": time.time_ns()})
+
+    def _marked(self) -> dict[str, object] | None:
+        try:
+            told = json.loads(self.marker.read_bytes())
+        except (OSError, ValueError):
+            return None
+        return told if isinstance(told, dict) else None
+
+    def _write_marker(self, told: dict[str, object]) -> None:
         try:
             write_durably(self.marker, json.dumps(told).encode("ascii"))
         except OSError as exc:
             # No reason to stay on the old release: the gap is then told as a stop of the agent.
             say(f"{self.marker} cannot be written ({exc.strerror})")
-
-    def unmark(self) -> None:
-        self.marker.unlink(missing_ok=True)
 
     def start_watching(self) -> None:
         """Raises ReleaseError when systemd does not take the job."""

@@ -94,8 +94,7 @@ def _condemn(host: Host, trial: Trial, reason: str) -> Trial:
 
 
 def _go_back(host: Host, trial: Trial) -> Trial:
-    if not host.marker.exists():
-        host.mark(trial.version, trial.previous_version)
+    host.mark(trial.version, trial.previous_version)
     host.slots.switch(trial.previous_slot)
     host.take_units(trial.previous_slot)
     # A camera that was not restarted yet still runs the old release, and records.

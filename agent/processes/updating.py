@@ -20,16 +20,17 @@ MARKER_NAME: Final = "updating.json"
 
 
 class Marker(msgspec.Struct, frozen=True, kw_only=True, rename={"from_version": "from", "to_version": "to"}):
-    """As the tools write it. `since_wall_ns`: when they began."""
+    """As the tools write it. `since_wall_ns`: when they began; `until_wall_ns`: when they were done, 0 before."""
 
     v: int
     since_wall_ns: int
     from_version: str
     to_version: str
+    until_wall_ns: int = 0
 
 
 def read_marker(path: Path) -> Marker | None:
-    """None when no update is at work, or when what lies there is none."""
+    """None when there was no update since the boot, or when what lies there is none."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Marker)
     except (OSError, msgspec.DecodeError):
@@ -51,7 +52,7 @@ def updating_gap(conn: sqlite3.Connection, marker: Path, notice: SegmentOpened) 
     if [kind for kind, _ in last] != [MarkKind.PROCESS_STARTED, MarkKind.PROCESS_STOPPED]:
         return None
     stopped_ns = int(last[1][1])
-    if stopped_ns < update.since_wall_ns:
+    if stopped_ns < update.since_wall_ns or 0 < update.until_wall_ns < stopped_ns:
         return None
     (footage_end_ns,) = conn.execute(
         "SELECT max(end_wall_ns) FROM segment WHERE camera = ? AND state = 'closed' AND (boot, run) < (?, ?)",

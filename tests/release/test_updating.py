@@ -54,8 +54,8 @@ class Node:
         self.keeper = Keeper(facts, self.ring.conn, self.ring.ledger, self.ring.clock, lambda: None)
         self.sessions = 0
 
-    def mark(self, since_wall_ns: int) -> None:
-        told = {"v": 1, "since_wall_ns": since_wall_ns, "from": "0.1.0", "to": "0.2.0"}
+    def mark(self, since_wall_ns: int, until_wall_ns: int = 0) -> None:
+        told = {"v": 1, "since_wall_ns": since_wall_ns, "from": "0.1.0", "to": "0.2.0", "until_wall_ns": until_wall_ns}
         self.marker.write_text(json.dumps(told), encoding="ascii")
 
     def begin(self) -> Hello:
@@ -93,15 +93,19 @@ def test_a_camera_that_an_update_stopped_has_a_gap_called_updating(node: Node) -
     node.mark(now_ns - 1)
     node.keeper.part(hello)
     node.begin()
+    # The tools are done before the first key frame comes.
+    node.mark(now_ns - 1, now_ns + NS_PER_S)
     node.opened(2, 0, now_ns + 3 * NS_PER_S)
     assert node.outages() == [("updating", now_ns, now_ns + 3 * NS_PER_S)]
 
 
-@pytest.mark.parametrize("marker", [None, "later", "garbage"])
+@pytest.mark.parametrize("marker", [None, "later", "before", "garbage"])
 def test_without_an_update_at_work_a_stop_is_a_stop(node: Node, marker: str | None) -> None:
     now_ns = node.ring.clock.wall_ns()
     if marker == "later":
         node.mark(now_ns + 10 * NS_PER_S)
+    elif marker == "before":
+        node.mark(now_ns - 90 * NS_PER_S, now_ns - 1)
     elif marker == "garbage":
         node.marker.write_text('{"v": 1}', encoding="ascii")
     hello = node.begin()
