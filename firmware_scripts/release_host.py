@@ -124,7 +124,7 @@ class Host:
             say(f"units changed: {', '.join(changed)}")
 
     def mark(self, previous: str, version: str) -> None:
-        """Tells the node why its cameras stop: a gap of these minutes is `updating`. One that lasts is left as it is."""
+        """Tells the node why its cameras stop: a gap of these minutes is `updating`. One that lasts is left alone."""
         told = self._marked()
         if told is None or told.get("until_wall_ns"):
             self._write_marker({"v": 1, "since_wall_ns": time.time_ns(), "from": previous, "to": version})
