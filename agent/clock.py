@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import time
 from dataclasses import dataclass
 from enum import StrEnum
@@ -57,7 +56,8 @@ class SystemClock:
     """The machine's clocks. Safe from any thread."""
 
     def __init__(self) -> None:
-        self._libc = ctypes.CDLL(ctypes.util.find_library("c") or "libc.so.6", use_errno=True)
+        # The process itself, which has its libc loaded already; looking for it would start a compiler or ldconfig.
+        self._libc = ctypes.CDLL(None, use_errno=True)
 
     def wall_ns(self) -> int:
         return time.time_ns()

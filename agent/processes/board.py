@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent import __version__, log
-from agent.clock import Clock, ClockQuality
+from agent.clock import Clock
 from agent.commands.dispatch import HANDLERS, Inbound
 from agent.config import Config
 from agent.contract.states import (
@@ -178,9 +178,7 @@ class Board:
 
     def _judge_clock(self, mono_ns: int) -> ClockJudgement:
         """Unlike the clock itself it remembers that the time was good."""
-        status = self._clock.status()
-        is_synced = status.quality is ClockQuality.SYNCED
-        return self._holdover.judge(status.error_s if is_synced else None, mono_ns)
+        return self._holdover.judge(self._clock.status().error_s, mono_ns)
 
     def _store(self) -> sqlite3.Connection:
         """The uplink thread's own reading connection."""

@@ -12,6 +12,7 @@ from agent import log
 from agent.clock import Clock, SystemClock
 from agent.config import CameraConfig, Config
 from agent.errors import CameraError, CameraHung, DiskError, RingMissing, UnknownCamera
+from agent.health.held_clock import HeldClock
 from agent.identity import new_uuid7
 from agent.link import LinkClient
 from agent.media.capture import Capture, CapturedPacket, Session, Sink
@@ -96,7 +97,7 @@ class _CameraProcess:
     def __init__(self, config: Config, camera: CameraConfig, claim: _Claim, stop: threading.Event) -> None:
         data_dir = Path(config.data_dir)
         runtime_dir = Path(config.runtime_dir)
-        clock = SystemClock()
+        clock = HeldClock(SystemClock())
         boot = claim.boot
         hello = Hello(process="camera", pid=os.getpid(), session=new_uuid7(), camera=camera.id)
         self._camera = camera

@@ -22,6 +22,7 @@ from agent.contract.topics import NodeAddress, parse_topic
 from agent.contract.wire import encode
 from agent.enrolment.clock_floor import save_time
 from agent.enrolment.renewer import RENEWAL_BACKOFF, Renewer, home_of
+from agent.health.held_clock import HeldClock
 from agent.ledger import Ledger
 from agent.link_server import LinkServer
 from agent.mailbox import Mailbox
@@ -32,6 +33,7 @@ from agent.messaging.outbox import EventDraft, append
 from agent.messaging.uplink import Uplink
 from agent.notify import Notifier, Progress, watch
 from agent.processes.board import Board
+from agent.processes.clockkeeper import ClockKeeper
 from agent.processes.keeper import Keeper, KeeperFacts
 from agent.processes.reception import Arrived, Reception
 from agent.processes.updating import MARKER_NAME
@@ -222,8 +224,14 @@ class _NodeProcess:
             updating=Path(ground.config.runtime_dir) / MARKER_NAME,
         )
         keeper = Keeper(facts, conn, ground.ledger, ground.clock, self._wake)
+        clock = ClockKeeper(conn, ground.ledger, ground.clock, boot=ground.boot, origin=ground.origin)
+
+        def tick() -> None:
+            clock.look(self._wake)
+            self._tick()
+
         try:
-            self._reception.serve(keeper, self._workers_stop, self._tick)
+            self._reception.serve(keeper, self._workers_stop, tick)
         finally:
             conn.close()
 
@@ -252,7 +260,7 @@ class _NodeProcess:
 def _prepare_ground(config: Config) -> _Ground:
     """The store and the ledger in order, index equal to disk, and this start written down."""
     data_dir = Path(config.data_dir)
-    clock = SystemClock()
+    clock = HeldClock(SystemClock())
     ensure_ring(data_dir, config.storage.ring_id)
     boot = claim_boot(data_dir)
     ledger = Ledger(data_dir, clock, boot=boot.boot)

@@ -12,9 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.clock import ClockQuality
 from agent.errors import StoreError
 from agent.ledger import Ledger, LedgerRecord, read_ledger
 from agent.recording import holds, relabel, retiming
+from agent.recording.clockwatch import ClockLook
 from agent.recording.gaps import Evidence, GapReason, Outage
 from agent.recording.marks import Mark, MarkKind
 from agent.recording.records import (
@@ -103,6 +105,13 @@ def last_beat(conn: sqlite3.Connection) -> int:
     """Wall time of the last sign of life; 0 when there is none."""
     row = conn.execute("SELECT wall_ns FROM alive").fetchone()
     return int(row[0]) if row else 0
+
+
+def clock_marks(conn: sqlite3.Connection, boot: int) -> tuple[list[ClockLook], int]:
+    """How the clock stood in this boot, oldest first, and until which monotonic time it is known; 0: never."""
+    rows = conn.execute("SELECT wall_ns, mono_ns, quality FROM clock_mark WHERE boot = ? ORDER BY seq", (boot,))
+    known = conn.execute("SELECT ifnull(max(until_mono_ns), 0) FROM retiming WHERE boot = ?", (boot,)).fetchone()
+    return [ClockLook(wall_ns, mono_ns, ClockQuality(quality)) for wall_ns, mono_ns, quality in rows], int(known[0])
 
 
 def last_session(conn: sqlite3.Connection, process: str, camera: str = "") -> str:

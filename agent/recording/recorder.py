@@ -18,6 +18,7 @@ from agent.errors import CameraError, DiskError, RingMissing
 from agent.mailbox import Mailbox
 from agent.media.capture import CapturedPacket, Session
 from agent.media.source import Shape
+from agent.media.timeline import ClockStepped
 from agent.notices import SegmentClosed, SegmentOpened
 from agent.recording.arrivals import Arrival, Begin, Change, End, Skipped
 from agent.recording.boot import next_run, require_ring
@@ -154,8 +155,10 @@ class Recorder:
             self._n += 1
             self._outages.begin("disk_slow", "the disk did not keep up")
         else:
+            is_unsure = self._segment is not None and self._segment.comment.clock_quality != "synced"
             self._end_run()
-            if item.failure is not None:
+            # A clock that finds the time leaves no gap: what it called otherwise is re-timed (recording.retiming).
+            if item.failure is not None and not (is_unsure and isinstance(item.failure, ClockStepped)):
                 self._outages.begin(item.failure.reason, str(item.failure))
 
     def _record(self, captured: CapturedPacket) -> None:
