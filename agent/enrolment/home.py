@@ -250,4 +250,6 @@ def _mode_of(path: Path) -> int:
 
 def _refused(exc: OSError, path: Path) -> EnrolmentError:
     remedy = "check owner and mode of the node's home, and whether its disk is full or read-only"
+    if isinstance(exc, FileNotFoundError):
+        remedy = "there is no node's home here: first boot makes it, or name another with --home"
     return EnrolmentError(reason="home", file=str(exc.filename or path), error=exc.strerror or "", remedy=remedy)
