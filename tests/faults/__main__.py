@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agent import log
 from tests.broker import Broker
-from tests.faults import campaigns
+from tests.faults import campaigns, clocks
 from tests.rigs.films import FilmSettings, make_film
 from tests.rigs.rtsp import RtspCamera
 
@@ -20,6 +20,8 @@ _ROUNDS = 5
 _POWER_CUTS = 20
 _OUTAGE_S = 30.0
 _RTSP_S = 66.0
+_IN_1970_S = 300.0
+_BEFORE_BACK_S = 60.0
 
 
 def main(names: list[str]) -> int:
@@ -40,6 +42,10 @@ def main(names: list[str]) -> int:
         todo["broker"] = lambda: _with_broker(
             root / "broker", lambda here, broker: campaigns.broker_outage(here, broker, _OUTAGE_S)
         )
+        todo["clock-1970"] = lambda: _with_broker(
+            root / "clock-1970", lambda here, broker: clocks.boot_in_1970(here, broker, _IN_1970_S)
+        )
+        todo["clock-back"] = lambda: clocks.step_back(root / "clock-back", _BEFORE_BACK_S)
         todo["rtsp"] = lambda: _with_rtsp(root / "rtsp")
         for name, campaign in todo.items():
             if not names or name in names:

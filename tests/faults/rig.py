@@ -59,6 +59,7 @@ class AgentUnderTest:
     broker: Broker | None = None
     segment_s: float = 10.0
     vision: bool = True
+    environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -85,7 +86,8 @@ class AgentUnderTest:
         (self.runtime_dir / "children.json").unlink(missing_ok=True)
         with (self.folder / "agent.log").open("ab") as log:
             argv = [sys.executable, "-m", "agent", "run", "--config", str(config)]
-            self.process = subprocess.Popen(argv, stdout=log, stderr=log, cwd=ROOT)
+            environment = os.environ | self.environment
+            self.process = subprocess.Popen(argv, stdout=log, stderr=log, cwd=ROOT, env=environment)
         wanted = {"node", *(["vision"] if self.vision else []), *(f"camera-{camera.id}" for camera in self.cameras)}
         wait_until(lambda: wanted <= set(self.pids()), "the agent did not start", limit_s=_START_LIMIT_S)
 
@@ -127,6 +129,9 @@ class AgentUnderTest:
         wait_until(
             lambda: sum(run.frames for run in self.runs(camera)) >= frames, f"{camera} does not record", limit_s=60.0
         )
+
+    def wait_for_segments(self, camera: str, count: int) -> None:
+        wait_until(lambda: len(self.scans(camera)) >= count, f"{camera} makes no more segments", limit_s=60.0)
 
     def scans(self, camera: str) -> list[tuple[SegmentName, SegmentScan]]:
         """Every segment of a camera in order of recording."""

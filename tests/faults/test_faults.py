@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.broker import Broker
-from tests.faults import campaigns
+from tests.faults import campaigns, clocks
 from tests.rigs.films import FilmSettings, make_film
 from tests.rigs.rtsp import RtspCamera
 
@@ -30,6 +30,14 @@ def test_after_a_kill_of_everything_every_segment_plays_and_the_index_equals_the
     tmp_path: Path, ffmpeg: str
 ) -> None:
     campaigns.power_cuts(tmp_path, 2, ffmpeg)
+
+
+def test_what_was_recorded_in_1970_is_where_it_truly_was_once_the_time_is_known(tmp_path: Path, broker: Broker) -> None:
+    clocks.boot_in_1970(tmp_path, broker, 3.0)
+
+
+def test_a_clock_set_back_by_an_hour_overwrites_deletes_and_reorders_nothing(tmp_path: Path) -> None:
+    clocks.step_back(tmp_path, 3.0)
 
 
 def test_events_made_while_the_broker_was_dead_arrive_in_order_and_without_a_hole(
