@@ -14,7 +14,7 @@ from msgspec import structs
 
 from agent.recording import holds, retiming
 from agent.recording.holds import Hold
-from agent.recording.records import HoldMade, LabelSpan, OutageTold, Retimed
+from agent.recording.records import HoldKind, HoldMade, LabelSpan, OutageTold, Retimed
 from agent.recording.retiming import true_label
 from agent.units import WallSpan
 
@@ -70,9 +70,11 @@ def keep_hold(conn: sqlite3.Connection, boot: int, data: HoldMade) -> None:
 
 def _true_hold(hold: Hold, labels: Sequence[LabelSpan]) -> Hold:
     """A hold moves as a whole: its ends may lie before the first label, or after the last."""
-    middle_ns = (hold.span.start_ns + hold.span.end_ns) // 2
-    shift_ns = true_label(middle_ns, labels) - middle_ns
     made_ns = true_label(hold.made_wall_ns, labels)
+    # An incident is of now. A person may hold any time; what the same person calls by a wrong label has it within.
+    is_of_now = hold.kind is HoldKind.INCIDENT
+    told = (hold.made_wall_ns if is_of_now else hold.span.start_ns, hold.span.start_ns, hold.span.end_ns)
+    shift_ns = next((true - each for each in told if (true := true_label(each, labels)) != each), 0)
     expires_ns = hold.expires_wall_ns and hold.expires_wall_ns + made_ns - hold.made_wall_ns
     span = WallSpan(hold.span.start_ns + shift_ns, hold.span.end_ns + shift_ns)
     return replace(hold, span=span, made_wall_ns=made_ns, expires_wall_ns=expires_ns)

@@ -123,9 +123,18 @@ class Where:
 
 
 def record(
-    data_dir: Path, film: Film, *, where: Where = Where(), start_ns: int = START_NS, gops: slice = slice(None)
+    data_dir: Path,
+    film: Film,
+    *,
+    where: Where = Where(),
+    start_ns: int = START_NS,
+    gops: slice = slice(None),
+    wrong_by_ns: int = 0,
 ) -> RecordedSegment:
-    """One segment of `film`'s GOPs under its real name; pts 0 of the film is at `start_ns`."""
+    """One segment of `film`'s GOPs under its real name; pts 0 of the film is at `start_ns`.
+
+    Monotonic time is 0 at START_NS. `wrong_by_ns`: by so much the wall clock was wrong, and unsynchronised.
+    """
     packets = tuple(packet for gop in film.gops()[gops] for packet in gop)
     first_ns = start_ns + packets[0].pts * NS_PER_S // TICKS
     name = SegmentName(where.camera, where.boot, where.run, where.n, first_ns // NS_PER_MS)
@@ -136,9 +145,9 @@ def record(
         run=where.run,
         n=where.n,
         start_wall_ns=first_ns,
-        start_mono_ns=first_ns - START_NS,
-        clock_quality="synced",
-        clock_error_s=0.01,
+        start_mono_ns=first_ns - wrong_by_ns - START_NS,
+        clock_quality="unsynced" if wrong_by_ns else "synced",
+        clock_error_s=None if wrong_by_ns else 0.01,
     )
     mux(data_dir / name.path(), film, packets, start_ns=start_ns, comment=comment.encode())
     segment = read_segment(data_dir, name)

@@ -27,16 +27,17 @@ FIRST = Where()
 
 @dataclass(slots=True)
 class SetClock:
-    """Wall time as a test sets it; monotonic time follows it."""
+    """True time as a test sets it; monotonic time follows it, and the wall clock shows it wrong if the test says so."""
 
     now_wall_ns: int = START_NS
+    wrong_by_ns: int = 0
     quality: ClockQuality = ClockQuality.SYNCED
 
     def wall_ns(self) -> int:
-        return self.now_wall_ns
+        return self.now_wall_ns + self.wrong_by_ns
 
     def mono_ns(self) -> int:
-        return self.now_wall_ns - START_NS + 1
+        return self.now_wall_ns - START_NS
 
     def status(self) -> ClockStatus:
         return ClockStatus(self.quality, 0.01 if self.quality is ClockQuality.SYNCED else None)
@@ -84,8 +85,8 @@ class Ring:
 
 
 def closing(segment: RecordedSegment) -> SegmentClosed:
-    name, span = segment.name, segment.scan.span
-    assert span is not None
+    name, span, comment = segment.name, segment.scan.span, segment.scan.comment
+    assert span is not None and comment is not None
     return SegmentClosed(
         camera=name.camera,
         path=str(name.path()),
@@ -96,6 +97,8 @@ def closing(segment: RecordedSegment) -> SegmentClosed:
         end_wall_ns=span.end_ns,
         frames=segment.scan.frames,
         bytes=segment.scan.size_bytes,
+        start_mono_ns=comment.start_mono_ns,
+        clock_quality=comment.clock_quality,
     )
 
 
