@@ -1,7 +1,7 @@
 """When footage really was that was recorded while the clock was unsure: files keep their labels, reading corrects them.
 
 Monotonic time runs on through every step, so `monotonic start + (wall - monotonic)` once the clock is known is the
-truth, up to the crystal's drift in between (ADR 21). The pure part stands first, the tables of it behind. Functions
+truth, up to the crystal's drift in between (ADR 22). The pure part stands first, the tables of it behind. Functions
 with a connection run on the thread that owns it; writes belong to the caller's transaction.
 """
 
