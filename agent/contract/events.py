@@ -18,6 +18,8 @@ from agent.contract.records import (
     GapData,
     RecordingData,
     RecordingState,
+    SealData,
+    SealedHead,
     SecurityData,
     ShedData,
 )
@@ -41,6 +43,8 @@ __all__ = [
     "GapData",
     "RecordingData",
     "RecordingState",
+    "SealData",
+    "SealedHead",
     "SecurityData",
     "ShedData",
 ]
@@ -194,6 +198,7 @@ EventData = (
     | ClipData
     | AuditData
     | ShedData
+    | SealData
     | SecurityData
 )
 
@@ -210,6 +215,7 @@ GAP: Final = "wayside.gap.v1"
 CLOCK: Final = "wayside.clock.v1"
 CLIP: Final = "wayside.clip.v1"
 AUDIT: Final = "wayside.audit.v1"
+SEAL: Final = "wayside.seal.v1"
 SHED: Final = "wayside.shed.v1"
 SECURITY: Final = "wayside.security.v1"
 
@@ -227,12 +233,12 @@ DATA_TYPES: Final[dict[str, type[EventData]]] = {
     CLOCK: ClockData,
     CLIP: ClipData,
     AUDIT: AuditData,
+    SEAL: SealData,
     SHED: ShedData,
     SECURITY: SecurityData,
 }
 
-# By the second word of the type. `seal` is named by the contract and gets its data with the evidence chain.
-# `track` and `summary` never go on the wire, so they have no lane.
+# By the second word of the type. `track` and `summary` never go on the wire, so they have no lane.
 LANES: Final[dict[str, Lane]] = {
     **dict.fromkeys(("incident", "seal", "audit", "gap", "clock", "clip", "security", "shed"), Lane.A),
     **dict.fromkeys(("motion", "crossing", "recording", "traffic"), Lane.B),

@@ -93,6 +93,32 @@ class AuditData(Up, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class SealedHead(Up, frozen=True, kw_only=True):
+    """The last link of one chain: its number and the SHA-256 of its line."""
+
+    chain: str
+    n: Count
+    sha256: Sha256
+
+
+class SealData(Up, frozen=True, kw_only=True):
+    """The heads of this node's evidence chains at one moment, which the node's key signs (agent.recording.chain).
+
+    `heads`: a camera's chain by the camera's id. `custody`: the chain of who looked at what. `number` counts the seals
+    and `previous` is the SHA-256 of the one before. `signature` is DER ECDSA over the canonical JSON of all the other
+    fields, base64, by the key whose SHA-256 (SPKI) is `key`; both are empty where the node has no key.
+    """
+
+    number: Count
+    at: Instant
+    heads: tuple[SealedHead, ...]
+    custody: SealedHead
+    previous: Sha256
+    ledger_seq: Count
+    key: str = ""
+    signature: str = ""
+
+
 class ShedData(Up, frozen=True, kw_only=True):
     """Of lane b's sequences `from` to `to`, both included, `count` were lost: the outbox was full or the broker refuses
     them for good. So a hole in this range is explained. One that was on the wire may have arrived all the same."""

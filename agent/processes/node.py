@@ -36,6 +36,7 @@ from agent.processes.board import Board
 from agent.processes.clockkeeper import ClockKeeper
 from agent.processes.keeper import Keeper, KeeperFacts
 from agent.processes.reception import Arrived, Reception
+from agent.processes.sealing import keep_chains
 from agent.processes.updating import MARKER_NAME
 from agent.recording import evidence
 from agent.recording.boot import BootNumber, claim_boot, ensure_ring
@@ -104,6 +105,7 @@ class _NodeProcess:
             Stage("jobs", self._dispatcher.run_jobs, stop=self._workers_stop),
             Stage("janitor", self._sweep, stop=self._workers_stop),
             Stage("saved time", self._save_time, stop=self._workers_stop),
+            Stage("seal", self._seal, stop=self._workers_stop),
         ]
         home = home_of(config)
         if home is not None:
@@ -211,6 +213,12 @@ class _NodeProcess:
         save_time(self._ground.data_dir, self._ground.clock)
         if self._workers_stop.wait(_SAVE_TIME_S):
             save_time(self._ground.data_dir, self._ground.clock)
+
+    def _seal(self) -> None:
+        ground, tell = self._ground, self._hands().tell
+        keep_chains(
+            ground.config, ground.connect, ground.clock, boot=ground.boot.boot, tell=tell, stop=self._workers_stop
+        )
 
     def _keep(self) -> None:
         """Body of the stage "keeper": it owns its connection for as long as it lives."""

@@ -8,6 +8,7 @@ Functions run on the thread that owns the connection; writes belong to the calle
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ __all__ = [
     "oldest_first",
     "opened",
     "segments",
+    "settled_after",
     "usage",
 ]
 
@@ -49,6 +51,7 @@ class CameraUsage:
 
 
 _COLUMNS = "path, camera, boot, run, n, start_wall_ns, end_wall_ns, frames, bytes, state"
+_Place = tuple[int, int, int]
 _FOOTAGE = "state IN ('open', 'closed')"
 
 
@@ -159,6 +162,18 @@ def in_state(conn: sqlite3.Connection, state: SegmentState) -> list[SegmentRow]:
     """All rows of one of the rare states, in order of recording."""
     rows = conn.execute(f"SELECT {_COLUMNS} FROM segment WHERE state = '{state.value}' ORDER BY camera, boot, run, n")
     return [_row(row) for row in rows]
+
+
+def settled_after(
+    conn: sqlite3.Connection, camera: str, place: tuple[int, int, int], *, limit: int
+) -> list[SegmentRow]:
+    """Segments after this (boot, run, n), in order of recording, up to the first that is still open."""
+    rows = conn.execute(
+        f"SELECT {_COLUMNS} FROM segment INDEXED BY segment_order WHERE camera = ? AND (boot, run, n) > (?, ?, ?)"
+        " ORDER BY boot, run, n LIMIT ?",
+        (camera, *place, limit),
+    )
+    return list(itertools.takewhile(lambda row: not row.is_open, map(_row, rows)))
 
 
 def oldest_first(conn: sqlite3.Connection, camera: str) -> Iterator[SegmentRow]:
