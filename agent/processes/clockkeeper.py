@@ -14,7 +14,7 @@ from agent.messaging import outbox
 from agent.messaging.outbox import EventDraft, Moment, Origin
 from agent.recording import evidence
 from agent.recording.boot import BootNumber
-from agent.recording.clockwatch import ClockWatch, Noticed
+from agent.recording.clockwatch import ClockLook, ClockWatch, Noticed
 from agent.recording.records import ClockMarked
 from agent.store import transaction
 from agent.units import NS_PER_S, format_rfc3339
@@ -37,13 +37,14 @@ class ClockKeeper:
 
     def look(self, wake: Callable[[], None]) -> None:
         """`wake` tells the uplink that the outbox grew."""
-        wall_ns, mono_ns, status = self._clock.wall_ns(), self._clock.mono_ns(), self._clock.status()
-        noticed = self._watch.look(wall_ns, mono_ns, status)
+        status = self._clock.status()
+        now = ClockLook(self._clock.wall_ns(), self._clock.mono_ns(), status.quality.value, status.error_s)
+        noticed = self._watch.look(now)
         if noticed is None:
             return
         try:
             with transaction(self._conn):
-                self._write(noticed, Moment(wall_ns, mono_ns, status.quality.value))
+                self._write(noticed, Moment(now.wall_ns, now.mono_ns, now.quality))
         except BaseException:
             # What reached the ledger counts; the rest is noticed again.
             self._watch = self._resume()

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, Literal
 
-from agent.clock import ClockQuality, ClockStatus
 from agent.media.timeline import CLOCK_STEP_NS
 from agent.recording.records import ClockMarked, LabelSpan, Retimed
 from agent.units import NS_PER_MS, NS_PER_S
@@ -20,13 +19,17 @@ _SETTLE_NS: Final = NS_PER_S
 _SETTLED_WITHIN_NS: Final = 10 * NS_PER_MS
 
 
+Quality = Literal["synced", "holdover", "unsynced"]
+
+
 @dataclass(frozen=True, slots=True)
 class ClockLook:
-    """Both clocks at one moment, and how good the wall clock was."""
+    """Both clocks at one moment, how good the wall clock was, and the bound on its error if anything vouches for it."""
 
     wall_ns: int
     mono_ns: int
-    quality: ClockQuality
+    quality: Quality
+    error_s: float | None = None
 
     @property
     def offset_ns(self) -> int:
@@ -51,33 +54,32 @@ class ClockWatch:
         self._candidate: ClockLook | None = None
         # Known, and good ever since: there is nothing to re-time.
         self._is_known = known_until_mono_ns > 0 and all(
-            mark.quality is ClockQuality.SYNCED for mark in self._marks if mark.mono_ns >= known_until_mono_ns
+            mark.quality == "synced" for mark in self._marks if mark.mono_ns >= known_until_mono_ns
         )
 
-    def look(self, wall_ns: int, mono_ns: int, status: ClockStatus) -> Noticed | None:
+    def look(self, now: ClockLook) -> Noticed | None:
         """None when nothing is new, which is nearly always."""
-        now = ClockLook(wall_ns, mono_ns, status.quality)
         is_first = not self._marks
-        marked = self._mark(now, status)
-        retimed = self._retime(now, status)
+        marked = self._mark(now)
+        retimed = self._retime(now)
         return Noticed(marked, retimed, is_first) if marked is not None or retimed is not None else None
 
-    def _mark(self, now: ClockLook, status: ClockStatus) -> ClockMarked | None:
+    def _mark(self, now: ClockLook) -> ClockMarked | None:
         last = self._marks[-1] if self._marks else None
         step_ns = 0 if last is None else now.offset_ns - last.offset_ns
         is_step = abs(step_ns) > CLOCK_STEP_NS
-        if last is not None and last.quality is now.quality and not is_step:
+        if last is not None and last.quality == now.quality and not is_step:
             return None
         self._marks.append(now)
         return ClockMarked(
-            quality=now.quality.value,
-            previous="" if last is None else last.quality.value,
+            quality=now.quality,
+            previous="" if last is None else last.quality,
             step_ns=step_ns if is_step else 0,
-            error_s=status.error_s,
+            error_s=now.error_s,
         )
 
-    def _retime(self, now: ClockLook, status: ClockStatus) -> Retimed | None:
-        if now.quality is not ClockQuality.SYNCED:
+    def _retime(self, now: ClockLook) -> Retimed | None:
+        if now.quality != "synced":
             self._is_known, self._candidate = False, None
             return None
         if self._is_known:
@@ -92,7 +94,7 @@ class ClockWatch:
             from_mono_ns=self._known_until_ns,
             until_mono_ns=now.mono_ns,
             offset_ns=now.offset_ns,
-            error_s=status.error_s,
+            error_s=now.error_s,
             labels=self._wrong_labels(now),
         )
         self._is_known, self._known_until_ns, self._candidate = True, now.mono_ns, None

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.clock import ClockQuality
 from agent.errors import StoreError
 from agent.ledger import Ledger, LedgerRecord, read_ledger
 from agent.recording import holds, relabel, retiming
@@ -111,7 +110,7 @@ def clock_marks(conn: sqlite3.Connection, boot: int) -> tuple[list[ClockLook], i
     """How the clock stood in this boot, oldest first, and until which monotonic time it is known; 0: never."""
     rows = conn.execute("SELECT wall_ns, mono_ns, quality FROM clock_mark WHERE boot = ? ORDER BY seq", (boot,))
     known = conn.execute("SELECT ifnull(max(until_mono_ns), 0) FROM retiming WHERE boot = ?", (boot,)).fetchone()
-    return [ClockLook(wall_ns, mono_ns, ClockQuality(quality)) for wall_ns, mono_ns, quality in rows], int(known[0])
+    return [ClockLook(*row) for row in rows], int(known[0])
 
 
 def last_session(conn: sqlite3.Connection, process: str, camera: str = "") -> str:

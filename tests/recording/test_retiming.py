@@ -21,7 +21,7 @@ from agent.processes.clockkeeper import ClockKeeper
 from agent.recording import account, evidence, holds, index, retiming
 from agent.recording.boot import BootNumber
 from agent.recording.clipfile import verify_clip
-from agent.recording.clockwatch import ClockLook, ClockWatch
+from agent.recording.clockwatch import ClockLook, ClockWatch, Noticed
 from agent.recording.cut import RecordedSegment
 from agent.recording.exporter import export_clip
 from agent.recording.gaps import GapReason
@@ -231,7 +231,7 @@ def test_what_retention_took_is_forgotten_with_its_clock(boot: Boot) -> None:
 def test_the_store_resumes_from_the_ledgers_marks(boot: Boot) -> None:
     boot.at(3).learn_the_time(5)
     marks, known_ns = evidence.clock_marks(boot.ring.conn, boot.ring.boot)
-    assert [mark.quality.value for mark in marks] == ["unsynced", "synced"]
+    assert [mark.quality for mark in marks] == ["unsynced", "synced"]
     assert known_ns == int(6.1 * S)
 
 
@@ -239,23 +239,27 @@ SYNCED = ClockStatus(ClockQuality.SYNCED, 0.01)
 UNSYNCED = ClockStatus(ClockQuality.UNSYNCED, None)
 
 
+def look(watch: ClockWatch, wall_ns: int, mono_ns: int, status: ClockStatus) -> Noticed | None:
+    return watch.look(ClockLook(wall_ns, mono_ns, status.quality.value, status.error_s))
+
+
 def test_a_clock_that_still_moves_is_not_believed_yet() -> None:
     watch = ClockWatch()
-    watch.look(0, 0, UNSYNCED)
+    look(watch, 0, 0, UNSYNCED)
     for second in range(1, 20):
-        noticed = watch.look(second * 400 * S, second * S, SYNCED)
+        noticed = look(watch, second * 400 * S, second * S, SYNCED)
         assert noticed is None or noticed.retimed is None
     last_ns = 19 * 400 * S
-    settled = watch.look(last_ns + S, 20 * S, SYNCED)
+    settled = look(watch, last_ns + S, 20 * S, SYNCED)
     assert settled is not None and settled.retimed is not None
     assert settled.retimed.offset_ns == last_ns - 19 * S
 
 
 def test_steering_by_less_than_a_jump_is_nothing_to_write_down() -> None:
     watch = ClockWatch()
-    watch.look(0, 0, SYNCED)
-    watch.look(2 * S, 2 * S, SYNCED)
-    assert [watch.look(at * S + at * 20 * NS_PER_MS, at * S, SYNCED) for at in range(3, 20)] == [None] * 17
+    look(watch, 0, 0, SYNCED)
+    look(watch, 2 * S, 2 * S, SYNCED)
+    assert [look(watch, at * S + at * 20 * NS_PER_MS, at * S, SYNCED) for at in range(3, 20)] == [None] * 17
 
 
 @given(
@@ -270,14 +274,14 @@ def test_whatever_was_told_before_is_read_as_the_truth_after(
     """The clock is stepped forward several times, as people and a saved time do, before it is known."""
     watch, mono_s, offset_s, told = ClockWatch(), booted_s, 1_000, []
     for lasts_s, step_s in pieces:
-        watch.look((mono_s + offset_s) * S, mono_s * S, UNSYNCED)
+        look(watch, (mono_s + offset_s) * S, mono_s * S, UNSYNCED)
         at_s = data.draw(st.integers(mono_s, mono_s + lasts_s - 1))
         told.append(((at_s + offset_s) * S, at_s))
         mono_s += lasts_s
         offset_s += step_s
     offset_s += last_step_s
-    watch.look((mono_s + offset_s) * S, mono_s * S, SYNCED)
-    noticed = watch.look((mono_s + 2 + offset_s) * S, (mono_s + 2) * S, SYNCED)
+    look(watch, (mono_s + offset_s) * S, mono_s * S, SYNCED)
+    noticed = look(watch, (mono_s + 2 + offset_s) * S, (mono_s + 2) * S, SYNCED)
     assert noticed is not None and noticed.retimed is not None
     for label_ns, at_s in told:
         assert true_label(label_ns, noticed.retimed.labels) == (at_s + offset_s) * S
@@ -326,4 +330,4 @@ def test_a_clock_that_was_good_is_in_holdover_for_everybody() -> None:
     assert clock.status().error_s == pytest.approx(0.01 + 3600 * 500e-6)
     assert (clock.wall_ns(), clock.mono_ns()) == (START_NS + kernel.mono, kernel.mono)
     assert HeldClock(kernel).status() == UNSYNCED
-    assert ClockLook(5, 2, ClockQuality.SYNCED).offset_ns == 3
+    assert ClockLook(5, 2, "synced").offset_ns == 3
