@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent import log
+from agent.cli import footage_evidence
 from agent.cli.faults import EXIT_FAILED, EXIT_PARTIAL, explained
 from agent.cli.settings import JsonOption
 from agent.clock import SystemClock
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     import sqlite3
 
 app = typer.Typer(name="footage", help="The ring of footage on this node's disk.", no_args_is_help=True)
-
+app.command()(footage_evidence.bundle)
+app.command()(footage_evidence.custody)
 
 DataOption = Annotated[Path, typer.Option("--data", help="the node's data folder", show_default=False)]
 CamerasOption = Annotated[list[str] | None, typer.Option("--camera", help="only this camera; may be repeated")]
@@ -107,14 +109,22 @@ def export(
 @app.command()
 @explained
 def verify(
-    clip: Annotated[Path | None, typer.Argument(metavar="[CLIP]", help="a clip file; without it the ring")] = None,
+    clip: Annotated[
+        Path | None, typer.Argument(metavar="[CLIP]", help="a clip or a bundle; without it the ring")
+    ] = None,
     data: Annotated[Path | None, typer.Option("--data", help="the node's data folder")] = None,
     sha256: Annotated[str, typer.Option("--sha256", help="what the clip's hash must be")] = "",
+    authority: footage_evidence.AuthorityOption = None,
+    signer: footage_evidence.SignerOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Check a clip, or the whole ring: every segment whole, index equals disk, every line of the ledger sound."""
+    """Check a clip, a bundle (.zip), or the whole ring: every segment whole, index equals disk, every line of the
+    ledger sound. Of a bundle every change is named."""
     if (clip is None) == (data is None):
-        raise UsageError(remedy="give a clip file, or --data with the node's data folder")
+        raise UsageError(remedy="give a clip or a bundle, or --data with the node's data folder")
+    if clip is not None and clip.suffix.lower() == ".zip":
+        footage_evidence.verify_bundle(clip, authority, signer, as_json=as_json)
+        return
     is_sound = _verify_clip(clip, sha256, as_json) if clip is not None else _verify_ring(data, as_json)
     if not is_sound:
         raise typer.Exit(EXIT_FAILED)

@@ -1,4 +1,4 @@
-"""A chain on disk: append-only lines in `evidence/{name}/`, on disk before anyone acts on them (ADR 22).
+"""A chain on disk: append-only lines in `evidence/{name}/`, on disk before anyone acts on them (ADR 23).
 
 Files are called by the number of their first link and hold at most 4 096, so that the newest are found without a
 clock. Whoever appends holds a lock on the folder: the node and a person's command may write the same chain.

@@ -2,7 +2,7 @@
 
 A link is one line of canonical JSON (RFC 8785) and holds the SHA-256 of the line before it. Its fields are text, whole
 numbers below 2^53 and lists of them, and its keys are ASCII: of that part of RFC 8785 msgspec's sorted output is the
-exact form, so no library of its own is needed (ADR 22).
+exact form, so no library of its own is needed (ADR 23).
 """
 
 from __future__ import annotations

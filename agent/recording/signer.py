@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
@@ -57,7 +57,7 @@ def certified_key(pem: bytes) -> ec.EllipticCurvePublicKey:
     """The P-256 key of a PEM certificate. Raises SignatureError `bad_certificate`."""
     try:
         key = x509.load_pem_x509_certificate(pem).public_key()
-    except (ValueError, x509.InvalidVersion) as exc:
+    except (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm) as exc:
         raise SignatureError(reason="bad_certificate", remedy="it is no PEM certificate") from exc
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise SignatureError(reason="bad_certificate", remedy="its key is not of the curve P-256")
@@ -69,12 +69,12 @@ def is_issued_by(pem: bytes, authorities: bytes) -> bool:
     try:
         certificate = x509.load_pem_x509_certificate(pem)
         candidates = x509.load_pem_x509_certificates(authorities)
-    except (ValueError, x509.InvalidVersion):
+    except (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm):
         return False
     for authority in candidates:
         try:
             certificate.verify_directly_issued_by(authority)
-        except (ValueError, TypeError, InvalidSignature):
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
             continue
         return True
     return False

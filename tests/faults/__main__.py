@@ -13,6 +13,7 @@ from pathlib import Path
 from agent import log
 from tests.broker import Broker
 from tests.faults import campaigns, clocks
+from tests.recording import evidence
 from tests.rigs.films import FilmSettings, make_film
 from tests.rigs.rtsp import RtspCamera
 
@@ -20,6 +21,7 @@ _ROUNDS = 5
 _POWER_CUTS = 20
 _OUTAGE_S = 30.0
 _RTSP_S = 66.0
+_MUTATIONS = 1000
 _IN_1970_S = 300.0
 _BEFORE_BACK_S = 60.0
 
@@ -37,6 +39,7 @@ def main(names: list[str]) -> int:
             for name in ("vision", "node")
             for number in (signal.SIGKILL, signal.SIGSTOP)
         }
+        todo["evidence"] = lambda: _tamper(root / "evidence")
         todo["camera"] = lambda: campaigns.camera_fault(root / "camera")
         todo["power"] = lambda: campaigns.power_cuts(root / "power", _POWER_CUTS, ffmpeg)
         todo["broker"] = lambda: _with_broker(
@@ -52,6 +55,15 @@ def main(names: list[str]) -> int:
                 for line in campaign():
                     print(line, flush=True)
     return 0
+
+
+def _tamper(folder: Path) -> list[str]:
+    """Random changes to a signed bundle, each of which `wayside footage verify` must find."""
+    folder.mkdir(parents=True)
+    made = evidence.make_sealed_bundle(folder, evidence.make_signer())
+    missed, tried = evidence.campaign(made, folder, _MUTATIONS, seed=1)
+    kinds = ", ".join(f"{count} {name}" for name, count in sorted(tried.items()))
+    return [f"evidence: {tried.total()} mutations, {len(missed)} missed ({kinds})", *missed]
 
 
 def _with_rtsp(folder: Path) -> list[str]:
