@@ -37,8 +37,8 @@ CLIP_S: Final = 6.0
 # A Pi 4's processor. Left alone qemu offers all that ARM ever had, and ONNX Runtime chooses SVE or SME kernels for it:
 # then a single inference did not end within 15 minutes.
 PROCESSOR: Final = "QEMU_CPU=cortex-a72"
-# The decoded pictures are equal to the byte, and so is OpenCV's bilinear resizing; FFmpeg's conversion to BGR is not,
-# since its NEON code is up to 2 of 255 levels away from its SSE code in three values of four. Seen over these six seconds: 6
+# The decoded pictures are equal to the byte, and so is OpenCV's bilinear resizing. FFmpeg's conversion to BGR is not.
+# Its NEON code is up to 2 of 255 levels away from its SSE code, in three values of four. Seen over these six seconds: 6
 # tracks with the same ids, classes and times, boxes at most 0.0027 of the picture apart (where two candidates of nearly
 # the same score stood side by side; else some 0.0003), scores at most 0.0105.
 BOX_TOLERANCE: Final = 0.005
