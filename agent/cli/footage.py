@@ -81,6 +81,8 @@ def export(
     start: Annotated[str, typer.Option("--from", help="RFC 3339 with its offset", show_default=False)],
     end: Annotated[str, typer.Option("--to", help="RFC 3339 with its offset", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="the clip to write (.mp4)", show_default=False)],
+    case: footage_evidence.CaseOption = "",
+    purpose: footage_evidence.PurposeOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Copy a span into a clip, native and never re-encoded. Exit code 3 when parts of it are missing."""
@@ -99,6 +101,7 @@ def export(
     if not plan.files:
         report.print_export(plan, (), zone, as_json=as_json)
         raise typer.Exit(EXIT_FAILED)
+    footage_evidence.note_export(data, camera, span, purpose=purpose, case=case)
     with report.progress(hidden=as_json) as on_progress:
         files = export_clip(plan, data, out, on_progress)
     report.print_export(plan, files, zone, as_json=as_json)

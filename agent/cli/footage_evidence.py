@@ -17,7 +17,7 @@ from rich.table import Table
 from agent.cli.faults import EXIT_FAILED, EXIT_PARTIAL, explained
 from agent.cli.settings import JsonOption
 from agent.clock import SystemClock
-from agent.errors import EnrolmentError, UsageError
+from agent.errors import DiskError, EnrolmentError, UsageError
 from agent.units import WallSpan, format_rfc3339, parse_span
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 AuthorityOption = Annotated[
     Path | None, typer.Option("--authority", help="of a bundle: PEM of who must have issued the signer's certificate")
 ]
+CaseOption = Annotated[str, typer.Option("--case", help="the case this is for")]
+PurposeOption = Annotated[str, typer.Option("--purpose", help="what it is for")]
 SignerOption = Annotated[str, typer.Option("--signer", help="of a bundle: the key that must have signed it (SHA-256)")]
 
 
@@ -62,8 +64,8 @@ def bundle(
     start: Annotated[str, typer.Option("--from", help="RFC 3339 with its offset", show_default=False)],
     end: Annotated[str, typer.Option("--to", help="RFC 3339 with its offset", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="the archive to write (.zip)", show_default=False)],
-    case: Annotated[str, typer.Option("--case", help="the case this is for")] = "",
-    purpose: Annotated[str, typer.Option("--purpose", help="what it is for")] = "",
+    case: CaseOption = "",
+    purpose: PurposeOption = "",
     home: Annotated[Path | None, typer.Option("--home", help="the node's home, where its key lies")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -72,7 +74,7 @@ def bundle(
     from agent.cli import footage_report as report
     from agent.recording import account
     from agent.recording.bundle import BundleRequest, make_bundle
-    from agent.recording.custody import person
+    from agent.recording.custody import fit_text, person
 
     span = parse_span(start, end)
     if not out.parent.is_dir() or out.suffix.lower() != ".zip":
@@ -80,7 +82,7 @@ def bundle(
     signer = _signer(home)
     if signer is None:
         print("wayside: no key of this node can be read: the bundle is not signed", file=sys.stderr)
-    request = BundleRequest(camera, span, person(), purpose=purpose, case_ref=case)
+    request = BundleRequest(camera, span, person(), purpose=fit_text(purpose), case_ref=fit_text(case))
     with _store(data) as conn:
         account.cameras(conn, [camera])
         _note(data, "bundled", request.actor, camera=camera, span=span, purpose=purpose, case=case)
@@ -157,7 +159,11 @@ def _note(data: Path, act: str, actor: str, *, camera: str, span: WallSpan, purp
         start=format_rfc3339(span.start_ns),
         end=format_rfc3339(span.end_ns),
     )
-    note_access(data, link)
+    try:
+        note_access(data, link)
+    except DiskError as exc:
+        # A disk that can only be read is just what footage must be rescued from.
+        print(f"wayside: this access could not be written down: {exc}", file=sys.stderr)
 
 
 def _signer(home: Path | None) -> Signer | None:

@@ -17,6 +17,7 @@ import msgspec
 
 from agent import log
 from agent.commands import journal
+from agent.commands.access import note_command
 from agent.commands.arguments import refuse_arguments
 from agent.commands.clip import clear_exports, export_clip_command, plan_clip_command
 from agent.commands.gaps import gaps
@@ -216,6 +217,7 @@ class Dispatcher:
         with transaction(conn):
             is_first = journal.finish(conn, answer)
             if is_first:
+                note_command(self._facts, command, outcome)
                 self._teller.audit(conn, command, outcome.state, outcome.reason)
         if not is_first:
             return

@@ -6,16 +6,29 @@ import getpass
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
+
+import msgspec
 
 from agent.errors import TimeError
 from agent.recording.book import CUSTODY, Book
 from agent.recording.chain import AccessLink, read_link
 from agent.units import WallSpan, parse_rfc3339
 
+# A purpose of half a page is no purpose; chain.Line holds this many characters.
+_MAX_TEXT: Final = 1000
+
 
 def note_access(data_dir: Path, link: AccessLink) -> AccessLink:
-    """Durable when this returns, from any process. Raises DiskError: then nothing may be handed out."""
-    return Book(data_dir, CUSTODY).append([link])[0]
+    """Durable when this returns, from any process; what people typed is made fit to be kept. Raises DiskError."""
+    texts = {name: value for name in link.__struct_fields__ if isinstance(value := getattr(link, name), str)}
+    fit = msgspec.structs.replace(link, **{name: fit_text(value) for name, value in texts.items()})
+    return Book(data_dir, CUSTODY).append([fit])[0]
+
+
+def fit_text(text: str) -> str:
+    """Text that JSON can hold, of bounded length: a terminal may hand over bytes that are none."""
+    return text.encode("utf-8", "replace").decode()[:_MAX_TEXT]
 
 
 def accesses(data_dir: Path) -> Iterator[AccessLink]:
