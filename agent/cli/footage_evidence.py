@@ -216,7 +216,9 @@ def _print_verdict(path: Path, verdict: Verdict, *, as_json: bool) -> None:
         if not verdict.is_vouched:
             console.print("No authority vouches for this key: compare it with the centre's record.", highlight=False)
         return
-    console.print(f"{path} is NOT what was signed:", highlight=False)
+    is_only_unsigned = {each.kind.value for each in verdict.findings} == {"unsigned"}
+    what = "is not signed, though all its files agree" if is_only_unsigned else "is NOT what was signed"
+    console.print(f"{path} {what}:", highlight=False)
     for each in verdict.findings:
         console.print(f"  {each.kind.value}: {each.path or 'the archive'}: {each.detail}", highlight=False)
 

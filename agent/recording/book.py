@@ -46,6 +46,7 @@ class Book:
     """One chain. Holds nothing open; every call sees what others have appended. Raises DiskError."""
 
     def __init__(self, data_dir: Path, name: str) -> None:
+        self._data_dir = data_dir
         self.folder = data_dir / EVIDENCE / name
 
     def append(self, drafts: Sequence[L]) -> list[L]:
@@ -54,7 +55,7 @@ class Book:
         Nothing of a refused call stays, so that the chain goes on from its old head.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self._make_folder()
             with _locked(self.folder) as lock:
                 return self._append(drafts, lock)
         except OSError as exc:
@@ -106,6 +107,8 @@ class Book:
         is_new = not path.exists()
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
+            if is_new:
+                _take_owner(path, self.folder)
             end = _cut_torn_end(descriptor)
             _write(descriptor, b"".join(lines), end)
         finally:
@@ -113,6 +116,15 @@ class Book:
         if is_new:
             os.fsync(lock)
         return links
+
+    def _make_folder(self) -> None:
+        below = self.folder.relative_to(self._data_dir)
+        at = self._data_dir
+        for part in below.parts:
+            at, above = at / part, at
+            if not at.is_dir():
+                at.mkdir(exist_ok=True)
+                _take_owner(at, above)
 
     def _file_for(self, head: Head) -> Path:
         files = self._files()
@@ -139,6 +151,13 @@ def chained_cameras(data_dir: Path) -> list[str]:
         return []
     except OSError as exc:
         raise disk_error(exc) from exc
+
+
+def _take_owner(path: Path, above: Path) -> None:
+    """What an administrator's command makes here belongs to the node, which has to go on with it."""
+    owner = above.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def _lines_of(path: Path, skip: int) -> Iterator[bytes]:

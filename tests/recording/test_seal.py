@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from pathlib import Path
 
@@ -197,3 +198,12 @@ def test_hashing_gives_up_when_the_node_stops(tmp_path: Path) -> None:
     assert hash_file(file, stop) == hash_file(file)
     stop.set()
     assert hash_file(file, stop) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files for others")
+def test_what_an_administrators_command_begins_the_node_can_go_on_with(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12345, 12346)
+    book = Book(tmp_path, CUSTODY)
+    book.append([access()])
+    made = [tmp_path / "evidence", book.folder, *book.folder.iterdir()]
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(12345, 12346)}
