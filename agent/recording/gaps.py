@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 
-from agent.recording.marks import Mark, Piece, explain_by_marks, outage_end
+from agent.recording.marks import AGENT_MARKS, Mark, Piece, explain_by_marks, outage_end
 from agent.units import NS_PER_S, WallSpan, subtract, union
 
 __all__ = ["Evidence", "Gap", "GapReason", "Outage", "Recorded", "covered", "explain"]
@@ -198,11 +198,12 @@ class _Judge:
     def _remainder(self, part: WallSpan, hole: WallSpan, found: Sequence[Gap]) -> Gap:
         """A part of a hole that no exact evidence covers."""
         marks = self._evidence.marks
-        if not any(part.start_ns <= mark.wall_ns < part.end_ns for mark in marks):
-            if (told := self._sliver_of(part, found)) is not None:
-                return replace(told, start_wall_ns=part.start_ns, end_wall_ns=part.end_ns)
-            if self._is_live_tail(part, hole):
-                return Gap(part.start_ns, part.end_ns, GapReason.NOT_YET, "recorded, not yet on disk")
+        within = [mark for mark in marks if part.start_ns <= mark.wall_ns < part.end_ns]
+        if not within and (told := self._sliver_of(part, found)) is not None:
+            return replace(told, start_wall_ns=part.start_ns, end_wall_ns=part.end_ns)
+        # A node that began anew a moment ago says nothing of its cameras, which recorded on without it.
+        if all(mark.kind in AGENT_MARKS for mark in within) and self._is_live_tail(part, hole):
+            return Gap(part.start_ns, part.end_ns, GapReason.NOT_YET, "recorded, not yet on disk")
         verdict = explain_by_marks(self._piece(part), marks)
         return Gap(part.start_ns, part.end_ns, GapReason(verdict.reason), verdict.evidence)
 

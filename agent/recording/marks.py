@@ -60,7 +60,7 @@ class Verdict:
 _HELLO_LATE_NS = 10 * NS_PER_S
 # When the machine is shut down, camera and node end side by side: the node's mark may be older than the last frame.
 _STOP_EARLY_NS = 90 * NS_PER_S
-_AGENT = (MarkKind.AGENT_STARTED, MarkKind.AGENT_STOPPED)
+AGENT_MARKS = (MarkKind.AGENT_STARTED, MarkKind.AGENT_STOPPED)
 
 
 def explain_by_marks(piece: Piece, marks: Sequence[Mark]) -> Verdict:
@@ -94,7 +94,7 @@ def outage_end(start_wall_ns: int, marks: Sequence[Mark], limit_wall_ns: int) ->
 def _reboot(piece: Piece, marks: Sequence[Mark]) -> Verdict | None:
     """Another boot followed within the piece. Without the mark of an orderly end the machine fell."""
     started = _start_of(piece, marks, MarkKind.AGENT_STARTED)
-    agent = [mark for mark in marks if mark.kind in _AGENT]
+    agent = [mark for mark in marks if mark.kind in AGENT_MARKS]
     earlier = [mark.boot for mark in agent if mark.wall_ns <= piece.span.start_ns and mark != started]
     known = earlier if piece.boot_before is None else [*earlier, piece.boot_before]
     after = started.boot if started else piece.boot_after
@@ -141,7 +141,7 @@ def _camera_process(piece: Piece, start: Mark, marks: Sequence[Mark]) -> Verdict
 
 def _ending(piece: Piece, marks: Sequence[Mark]) -> Verdict:
     """A hole without a start in it: it may still last because nothing runs."""
-    agent = [mark for mark in marks if mark.kind in _AGENT and mark.wall_ns < piece.span.end_ns]
+    agent = [mark for mark in marks if mark.kind in AGENT_MARKS and mark.wall_ns < piece.span.end_ns]
     last = agent[-1] if agent else None
     if last and last.kind is MarkKind.AGENT_STOPPED and last.wall_ns > piece.span.start_ns - _STOP_EARLY_NS:
         return Verdict("agent_down", f"the agent was stopped at {_at(last)}")
@@ -153,7 +153,7 @@ def _ending(piece: Piece, marks: Sequence[Mark]) -> Verdict:
 
 
 def _agent_words(start: Mark, marks: Sequence[Mark]) -> str:
-    earlier = [mark for mark in marks if mark.kind in _AGENT and mark.seq < start.seq]
+    earlier = [mark for mark in marks if mark.kind in AGENT_MARKS and mark.seq < start.seq]
     if not earlier:
         return f"the agent was first started at {_at(start)}"
     if earlier[-1].kind is MarkKind.AGENT_STOPPED:

@@ -184,6 +184,8 @@ def test_a_configuration_starts_what_it_asks_for(node: Node) -> None:
 @pytest.mark.parametrize("unit", UNITS)
 def test_a_stopped_process_is_started_again_and_the_other_camera_records_on(node: Node, unit: str) -> None:
     wait_until(lambda: node.grows("c01") and node.grows("c02"), "two cameras record")
+    # Until its first fragment is on disk a camera that was just started misses the moment of its start.
+    wait_until(lambda: "agent_down" not in str(node.footage()), "the first fragments are on disk")
     before, pids = node.footage(), node.pids()
     began_s = time.monotonic()
     node.machine.run("systemctl", "kill", "--kill-whom=main", "--signal=STOP", unit)

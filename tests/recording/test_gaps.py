@@ -157,6 +157,18 @@ def test_a_camera_that_was_away_when_the_agent_began_is_away_and_not_the_agent()
     assert told(gaps) == [(100, 160, R.CAMERA_UNREACHABLE)]
 
 
+def test_a_node_that_began_anew_a_moment_ago_makes_no_gap_of_what_its_camera_records() -> None:
+    marks = [*BEGAN, mark(3, AGENT_STARTED, 101)]
+    gaps = explain(span(0, 102), [BEFORE], Evidence(marks=marks), 102 * S)
+    assert told(gaps) == [(100, 102, R.NOT_YET)]
+
+
+def test_a_camera_process_that_began_anew_a_moment_ago_makes_one() -> None:
+    marks = [*BEGAN, mark(3, STARTED, 101)]
+    gaps = explain(span(0, 102), [BEFORE], Evidence(marks=marks), 102 * S)
+    assert told(gaps) == [(100, 102, R.CAPTURE_CRASHED)]
+
+
 def test_an_outage_ends_with_the_process_that_told_it() -> None:
     marks = [*BEGAN, mark(4, STARTED, 150)]
     never = Outage(int(100 * S), 0, 1, R.CAMERA_UNREACHABLE, "", seq=3)
