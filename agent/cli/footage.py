@@ -161,6 +161,7 @@ def _verify_ring(data: Path | None, as_json: bool) -> bool:
     from agent.cli import footage_report as report
     from agent.ledger import LedgerDamage, read_ledger
     from agent.recording import index
+    from agent.recording.chain_audit import audit_chains
     from agent.recording.recovery import differences
 
     assert data is not None
@@ -169,8 +170,9 @@ def _verify_ring(data: Path | None, as_json: bool) -> bool:
         found = differences(conn, data)
         segments = sum(each.segments for each in index.usage(conn))
     records = sum(1 for _ in read_ledger(data, on_damage=damage.append))
-    report.print_ring(segments, records, found, damage, as_json=as_json)
-    return not found and not damage
+    broken = audit_chains(data)
+    report.print_ring(segments, records, found, damage, evidence=broken, as_json=as_json)
+    return not found and not damage and not broken
 
 
 @contextmanager

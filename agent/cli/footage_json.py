@@ -63,6 +63,7 @@ class RingReport(msgspec.Struct, frozen=True):
     ledger_records: int
     differences: list[RingDifference]
     ledger_damage: list[str]
+    evidence_damage: list[str]
 
 
 class RecoveredReport(msgspec.Struct, frozen=True):

@@ -165,13 +165,20 @@ def print_clip(path: Path, facts: ClipFacts, *, as_json: bool) -> None:
 
 
 def print_ring(
-    segments: int, records: int, found: Sequence[Difference], damage: Sequence[LedgerDamage], *, as_json: bool
+    segments: int,
+    records: int,
+    found: Sequence[Difference],
+    damage: Sequence[LedgerDamage],
+    *,
+    evidence: Sequence[str] = (),
+    as_json: bool,
 ) -> None:
     report = RingReport(
         segments=segments,
         ledger_records=records,
         differences=[RingDifference(each.kind.value, each.path, each.detail) for each in found],
         ledger_damage=_damage_lines(damage),
+        evidence_damage=list(evidence),
     )
     if as_json:
         _print_json(report)
@@ -182,7 +189,9 @@ def print_ring(
         console.print(f"{each.kind}: {each.path}{': ' if each.detail else ''}{each.detail}")
     for line in report.ledger_damage:
         console.print(f"ledger: {line} is no record")
-    console.print("The ring is not sound." if found or damage else "The ring is sound: index equals disk.")
+    for line in report.evidence_damage:
+        console.print(f"evidence: {line}")
+    console.print("The ring is not sound." if found or damage or evidence else "The ring is sound: index equals disk.")
 
 
 def print_recovery(report: RecoveryReport, *, as_json: bool) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from agent.recording.bundle_check import Verdict, check_bundle
 from agent.recording.bundle_file import FindingKind
 from agent.recording.manifest import sums_text
 from agent.recording.signer import Signer
-from agent.recording.zipform import is_safe_name
+from agent.recording.zipform import ZipEntry, directory, is_safe_name, local_header
 from tests.recording import evidence
 from tests.recording.evidence import Files, bundle, make_signer, pack, unpack
 from tests.recording.ring import Ring
@@ -181,3 +183,18 @@ def test_no_certificate_breaks_the_checker(made: BundleReport, tmp_path: Path, n
     if bytes(changed) != files[name]:
         pack(tmp_path / "certificate.zip", {**files, name: bytes(changed)})
         assert not check_bundle(tmp_path / "certificate.zip").is_sound
+
+
+def test_an_archive_beyond_four_gigabytes_is_in_the_form_that_others_read(tmp_path: Path) -> None:
+    """Sparse, and only its directory is read here: hashing it takes seconds."""
+    large = ZipEntry("native/c01/a.mp4", 5 << 30, 0, 0)
+    small = ZipEntry("meta/x", 3, zlib.crc32(b"abc"), large.end)
+    path = tmp_path / "large.zip"
+    with path.open("wb") as file:
+        file.write(local_header(large))
+        file.truncate(large.end)
+        file.seek(large.end)
+        file.write(local_header(small) + b"abc" + directory([large, small], small.end))
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read("meta/x") == b"abc"
+        assert archive.getinfo("native/c01/a.mp4").file_size == large.size_bytes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from agent.recording.chain import (
     read_link,
     signed_bytes,
 )
+from agent.recording.chain_audit import audit_chains
 from agent.recording.janitor import Janitor
 from agent.recording.records import FootageExpired
 from agent.recording.retention import RetentionLimits
@@ -198,6 +200,31 @@ def test_hashing_gives_up_when_the_node_stops(tmp_path: Path) -> None:
     assert hash_file(file, stop) == hash_file(file)
     stop.set()
     assert hash_file(file, stop) is None
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes().replace(b"h264", b"hevc", 1)), "camera c01: link 2"),
+        (
+            lambda path: path.write_bytes(path.read_bytes().split(b"\n")[0] + b"\n"),
+            "it ends at link 1, and 2 were sealed",
+        ),
+        (lambda path: path.unlink(), "it ends at link 0"),
+    ],
+)
+def test_a_chain_that_was_edited_or_cut_on_the_disk_is_told(
+    ring: Ring, harm: Callable[[Path], object], said: str
+) -> None:
+    ring.index(ring.record(), ring.record(4, Where(n=1)))
+    made = sealer(ring, [], Signer(make_key()))
+    made.chain_closed()
+    made.seal()
+    assert audit_chains(ring.data_dir) == []
+    (path,) = camera_book(ring.data_dir, "c01").folder.iterdir()
+    harm(path)
+    (told,) = audit_chains(ring.data_dir)
+    assert said in told
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files for others")
