@@ -109,7 +109,11 @@ def parse_reference_time(data: bytes, prft: Box, track_id: int) -> int | None:
     """
     if unpack(_U32, data, prft, _PRFT_TRACK_AT)[0] != track_id:
         return None
-    ntp = unpack(_U64, data, prft, _PRFT_NTP_AT)[0]
+    return reference_wall_ns(unpack(_U64, data, prft, _PRFT_NTP_AT)[0])
+
+
+def reference_wall_ns(ntp: int) -> int:
+    """NTP's 32.32 bits as wall time in ns, in whole microseconds."""
     seconds = ntp >> 32
     if seconds < _NTP_TO_UNIX_S:
         seconds += _NTP_ERA_S

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from agent.errors import SegmentDamaged
 from agent.recording.boxes import LARGE_HEADER_BYTES, Box, read_header
-from agent.recording.fragment import Fragment, VideoPart, parse_moof, parse_reference_time
+from agent.recording.fragment import Fragment, VideoPart, parse_moof, parse_reference_time, reference_wall_ns
 from agent.recording.movie import Movie, parse_movie
 from agent.recording.naming import SegmentComment, SegmentName
+from agent.recording.plain_fragment import HEAD_BYTES, read_plain
 from agent.units import NS_PER_MS, NS_PER_S, WallSpan
 
 __all__ = ["Fragment", "ReadAt", "SegmentComment", "SegmentName", "SegmentScan", "scan"]
@@ -157,6 +158,11 @@ def _read_init(window: _Window) -> tuple[bytes, Movie]:
 
 def _next(window: _Window, at: int, movie: Movie) -> tuple[int | None, _Raw | None]:
     """The end of what stands at `at`, and the fragment if it is one; the end is None where the file is torn."""
+    plain = read_plain(window.view(at, HEAD_BYTES), movie.video.track_id)
+    if plain is not None:
+        end = at + plain.end
+        raw = _Raw(at, at + plain.payload_at, end, reference_wall_ns(plain.ntp), plain.video)
+        return (end, raw) if end <= window.size else (None, None)
     start, has_prft, reference_ns = at, False, None
     while True:
         box = _header(window, at)

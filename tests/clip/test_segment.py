@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -10,6 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import SegmentDamaged
+from agent.recording.boxes import read_header
+from agent.recording.fragment import parse_moof, parse_reference_time, reference_wall_ns
+from agent.recording.plain_fragment import read_plain
 from agent.recording.segment import SegmentComment, SegmentName, SegmentScan, scan
 from agent.units import NS_PER_MS, NS_PER_S
 from tests.clip.footage import START_NS, Film, Where, record
@@ -222,3 +226,36 @@ def test_no_bytes_after_a_moov_make_the_map_fail_otherwise(segment_bytes: bytes,
     except SegmentDamaged:
         return
     assert len(init) <= found.intact_bytes <= len(init) + len(tail)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    patches=st.lists(st.tuples(st.integers(0, 199), st.sampled_from([0, 1, 2, 8, 32, 255])), max_size=2),
+    bits=st.lists(st.tuples(st.integers(0, 199), st.integers(0, 7)), max_size=2),
+)
+def test_what_the_quick_reader_of_fragments_takes_the_general_one_reads_alike(
+    segment_bytes: bytes, patches: list[tuple[int, int]], bits: list[tuple[int, int]]
+) -> None:
+    found = scan_bytes(segment_bytes)
+    second = found.fragments[1]
+    head = bytearray(segment_bytes[second.offset : second.payload_offset])
+    for at, value in patches:
+        head[at % len(head)] = value
+    for at, bit in bits:
+        head[at % len(head)] ^= 1 << bit
+    data = bytes(head)
+    plain = read_plain(data, found.movie.video.track_id)
+    if plain is None:
+        assert patches or bits
+        return
+    prft = read_header(data, 0)
+    moof = read_header(data, prft.end)
+    mdat = read_header(data, moof.end)
+    general = data[moof.start :]
+    shifted = [
+        replace(box, start=box.start - prft.end, body=box.body - prft.end, end=box.end - prft.end)
+        for box in (moof, mdat)
+    ]
+    assert plain.video == parse_moof(general, shifted[0], shifted[1], found.movie)
+    assert (plain.payload_at, plain.end) == (mdat.body, mdat.end)
+    assert reference_wall_ns(plain.ntp) == parse_reference_time(data, prft, found.movie.video.track_id)
