@@ -61,10 +61,20 @@ class WaysideError(Exception):
             setattr(self, key, value)
         super().__init__(self.summary)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exception's own would call the class with the positional arguments, of which there are none but the summary.
+        # The state holds what a subclass's constructor takes out of the facts (DiskError.reason).
+        return _rebuild, (type(self), self.remedy, self.facts), dict(self.__dict__)
+
     def __str__(self) -> str:
         facts = ", ".join(f"{key}={value}" for key, value in self.facts.items() if value not in (None, ""))
         text = f"{self.summary} ({facts})" if facts else self.summary
         return f"{text}: {self.remedy}" if self.remedy else text
+
+
+def _rebuild(kind: type[WaysideError], remedy: str, facts: dict[str, object]) -> WaysideError:
+    """The error as it was in the process that raised it."""
+    return kind(remedy=remedy, **facts)
 
 
 class UsageError(WaysideError):
