@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -36,32 +36,22 @@ def make_films(folder: Path, count: int, say: Say) -> list[Path]:
     return films
 
 
-def _make(film: Path, number: int) -> None:
+def make_film(film: Path, scene: str, options: Sequence[str], *, seconds: int) -> None:
+    """An H.264 film without B-frames of an lavfi `scene`. Raises BenchError."""
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
         raise BenchError(remedy="install ffmpeg: it makes the films and is the peer")
-    # Noise keeps the encoder at its rate all the time, as a camera at night is.
-    scene = f"testsrc2=size=1920x1080:rate={FRAMES_PER_S},noise=alls=12:allf=t:all_seed={number + 1}"
-    rate = ("-b:v", "4M", "-maxrate", "4M", "-bufsize", "4M", "-g", str(2 * FRAMES_PER_S), "-sc_threshold", "0")
-    codec = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", *rate)
+    codec = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-sc_threshold", "0", *options)
     part = film.with_suffix(".part")
-    argv = [
-        ffmpeg,
-        "-nostdin",
-        "-v",
-        "error",
-        "-y",
-        "-f",
-        "lavfi",
-        "-i",
-        scene,
-        "-t",
-        str(_FILM_S),
-        *codec,
-        "-f",
-        "mp4",
-    ]
-    made = subprocess.run([*argv, str(part)], capture_output=True, text=True, check=False)
+    argv = [ffmpeg, "-nostdin", "-v", "error", "-y", "-f", "lavfi", "-i", scene, "-t", str(seconds), *codec]
+    made = subprocess.run([*argv, "-f", "mp4", str(part)], capture_output=True, text=True, check=False)
     if made.returncode:
         raise BenchError(problem=made.stderr.strip()[-300:], remedy="install an ffmpeg with libx264")
     part.replace(film)
+
+
+def _make(film: Path, number: int) -> None:
+    # Noise keeps the encoder at its rate all the time, as a camera at night is.
+    scene = f"testsrc2=size=1920x1080:rate={FRAMES_PER_S},noise=alls=12:allf=t:all_seed={number + 1}"
+    rate = ("-b:v", "4M", "-maxrate", "4M", "-bufsize", "4M", "-g", str(2 * FRAMES_PER_S))
+    make_film(film, scene, rate, seconds=_FILM_S)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -25,11 +26,14 @@ if TYPE_CHECKING:
 _BUFFER_BYTES: Final = 1 << 20
 _US_PER_S: Final = 1_000_000
 
+Summarise = Callable[[Callable[[int, int], bytes], int], bytes]
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentSettings:
     """`epoch_ticks`: wall time of the run's media time 0, in ticks of the stream, since 1970. `comment` lands in the
-    `moov` and lets the file stand alone."""
+    `moov` and lets the file stand alone. `summarise` is handed the closed file (offset and count to bytes, and its
+    size) and returns a last box for it, or nothing."""
 
     path: Path
     codec: Codec
@@ -37,6 +41,7 @@ class SegmentSettings:
     time_base: Fraction
     durability_s: float
     comment: str
+    summarise: Summarise | None = None
 
 
 class _SegmentFile:
@@ -44,7 +49,7 @@ class _SegmentFile:
 
     def __init__(self, path: Path) -> None:
         _make_folder(path.parent)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         # The group's as well: after a power cut the node repairs what a camera's user wrote.
         self.descriptor = os.open(path, flags, 0o660)
         self.size_bytes = 0
@@ -72,6 +77,9 @@ class _SegmentFile:
         except OSError as exc:
             self.failure = exc
         return len(data)
+
+    def read_at(self, at: int, count: int) -> bytes:
+        return os.pread(self.descriptor, count, at)
 
     def sync(self) -> None:
         os.fdatasync(self.descriptor)
@@ -110,6 +118,7 @@ class SegmentWriter:
     def __init__(self, settings: SegmentSettings, template: VideoStream) -> None:
         self.path = settings.path
         self._epoch_ticks = settings.epoch_ticks
+        self._summarise = settings.summarise
         self._file = _SegmentFile(settings.path)
         self._synced_bytes = 0
         self.frames = 0
@@ -157,6 +166,11 @@ class SegmentWriter:
         """Write the last fragment; the file is on disk when this returns."""
         self._container.close()
         self._check()
+        if self._summarise is not None:
+            # Behind what is on disk already: whoever finds it after a power cut may believe the rest to be there.
+            self._file.sync()
+            self._file.write(self._summarise(self._file.read_at, self._file.size_bytes))
+            self._check()
         os.fsync(self._file.descriptor)
         self._file.close()
 

@@ -125,8 +125,17 @@ def move_reference_time(data: bytearray, prft: Box, shift_ns: int) -> None:
     """Add to a `prft`'s wall time, in whole microseconds, as its writer counts. Raises SegmentDamaged."""
     ntp = unpack(_U64, bytes(data), prft, _PRFT_NTP_AT)[0]
     micros = (ntp >> 32) * 1_000_000 + (((ntp & 0xFFFFFFFF) * 1_000_000 + (1 << 31)) >> 32) + shift_ns // 1000
+    _U64.pack_into(data, prft.body + _PRFT_NTP_AT, _ntp(micros))
+
+
+def ntp_of(wall_ns: int) -> int:
+    """Wall time as NTP's 32.32 bits, in whole microseconds: what `reference_wall_ns` reads back."""
+    return _ntp(_NTP_TO_UNIX_S * 1_000_000 + wall_ns // 1000)
+
+
+def _ntp(micros: int) -> int:
     seconds, rest = divmod(micros, 1_000_000)
-    _U64.pack_into(data, prft.body + _PRFT_NTP_AT, seconds % _NTP_ERA_S << 32 | (rest << 32) // 1_000_000)
+    return seconds % _NTP_ERA_S << 32 | (rest << 32) // 1_000_000
 
 
 def parse_moof(data: bytes, moof: Box, mdat: Box, movie: Movie) -> VideoPart | None:

@@ -13,6 +13,7 @@ from agent.media.timeline import Anchor
 from agent.notices import SegmentClosed, SegmentOpened
 from agent.recording.boot import BootNumber
 from agent.recording.segment import SegmentComment, SegmentName
+from agent.recording.summary import summarise
 from agent.units import NS_PER_MS, NS_PER_S
 
 
@@ -85,6 +86,7 @@ class OpenSegment:
                 time_base=shape.time_base,
                 durability_s=settings.durability_s,
                 comment=comment.encode(),
+                summarise=summarise,
             ),
             place.shape.template,
         )

@@ -12,8 +12,9 @@ from pathlib import Path
 from agent.errors import SegmentDamaged
 from agent.recording.folder import disk_error, sync_folder
 from agent.recording.index import SegmentRow, SegmentState
-from agent.recording.naming import SegmentName
+from agent.recording.naming import SegmentComment, SegmentName
 from agent.recording.segment import SegmentScan, scan
+from agent.recording.summary import SegmentSummary, read_summary
 from agent.units import NS_PER_MS, NS_PER_S
 
 # A recorder creates its file and locks it a moment later; nobody asks for the lock of a file this young.
@@ -21,6 +22,9 @@ _YOUNG_NS = 10 * NS_PER_S
 # Without a whole fragment a file holds no footage. Above this size it is no beginning that was cut short, and is kept
 # for a person to look at; the recorder writes nothing before its first fragment.
 _MAX_EMPTY_BYTES = 1 << 20
+# The recorder turns to a new file after a minute or so; a day stands for any clock or camera. What claims more would
+# make every look-up in the index begin that much earlier.
+_MAX_SEGMENT_NS = 86_400 * NS_PER_S
 
 
 class Finding(StrEnum):
@@ -72,15 +76,32 @@ def open_row(name: SegmentName) -> SegmentRow:
 
 
 def closed_row(name: SegmentName, found: SegmentScan) -> SegmentRow | None:
-    """The row of a finished segment; None when it holds no frame."""
+    """The row of a finished segment; None when it holds no frame. Raises SegmentDamaged for a length that none has."""
     span = found.span
     if span is None:
         return None
+    if span.duration_ns > _MAX_SEGMENT_NS:
+        raise SegmentDamaged(reason="it claims to be longer than a day", intact_bytes=found.intact_bytes)
     row = _row(
         name, span.start_ns, span.end_ns, state=SegmentState.CLOSED, frames=found.frames, size_bytes=found.size_bytes
     )
-    told = found.comment
-    if told is None or told.clock_quality == "synced" or told.boot != name.boot:
+    return row if found.comment is None else _with_clock(row, found.comment)
+
+
+def _summed_up(name: SegmentName, found: SegmentSummary, size_bytes: int) -> SegmentRow:
+    row = _row(
+        name,
+        found.start_wall_ns,
+        found.end_wall_ns,
+        state=SegmentState.CLOSED,
+        frames=found.frames,
+        size_bytes=size_bytes,
+    )
+    return _with_clock(row, found)
+
+
+def _with_clock(row: SegmentRow, told: SegmentComment | SegmentSummary) -> SegmentRow:
+    if told.clock_quality == "synced" or told.boot != row.boot:
         return row
     return replace(row, start_mono_ns=told.start_mono_ns, is_time_sure=told.clock_quality != "unsynced")
 
@@ -98,13 +119,21 @@ def _is_abandoned(descriptor: int) -> bool:
 
 def _look(path: Path, descriptor: int, name: SegmentName, *, may_repair: bool) -> Looked:
     size_bytes = os.fstat(descriptor).st_size
+
+    def read_at(at: int, size: int) -> bytes:
+        return os.pread(descriptor, size, at)
+
+    # A check reads everything; the index takes a closed segment's own word, as it takes the recorder's notice.
+    summary = read_summary(read_at, size_bytes) if may_repair else None
+    if summary is not None and summary.end_wall_ns - summary.start_wall_ns <= _MAX_SEGMENT_NS:
+        return Looked(Finding.WHOLE, _summed_up(name, summary, size_bytes))
     try:
-        found = scan(lambda at, size: os.pread(descriptor, size, at), size_bytes)
+        found = scan(read_at, size_bytes)
         intact_bytes, is_torn = found.intact_bytes, not found.is_whole
+        row = closed_row(name, found)
     except SegmentDamaged as exc:
         known = exc.facts.get("intact_bytes")
         return _damaged(path, descriptor, name, known if isinstance(known, int) else 0, may_repair=may_repair)
-    row = closed_row(name, found)
     if row is None:
         return _without_footage(path, name, size_bytes, may_repair=may_repair)
     if not is_torn:

@@ -24,7 +24,7 @@ _READ_BYTES = 4096
 _MAX_MOOV_BYTES = 1 << 20
 _MAX_MOOF_BYTES = 1 << 24
 # Between the `moov` and the end a muxer may put these; they carry nothing that footage needs.
-_IGNORED = frozenset({b"mfra", b"free", b"skip", b"styp", b"sidx", b"emsg"})
+_IGNORED = frozenset({b"mfra", b"free", b"skip", b"styp", b"sidx", b"emsg", b"uuid"})
 # NTP is exact to 1 µs and a tick of 90 kHz is 11 µs; a larger step between two fragments is a fact, not rounding.
 _ROUNDING_NS = NS_PER_MS
 

@@ -43,7 +43,8 @@ def test_rates_are_the_streams_own_however_late_they_are_counted(ring: Ring, con
     told = condition.tell()
     # 100 frames are 99 frame times apart.
     assert told.fps == pytest.approx(25, rel=0.02)
-    assert told.bitrate_bps == pytest.approx(ring.closes[0].bytes * 8 / 4, rel=0.1)
+    # The film is tiny: a tenth of the file is its own boxes.
+    assert told.bitrate_bps == pytest.approx(ring.closes[0].bytes * 8 / 4, rel=0.15)
     assert (told.frames_recorded, told.frames_lost, told.vision_dropped) == (100, 0, 3)
     assert (told.stream, told.since_wall_ns) == (StreamCondition.STREAMING, ANCHOR_WALL_NS + ring.clock.past_ns)
     assert condition.tell().fps == 0.0
