@@ -25,6 +25,10 @@ _NO_WATCHDOG_PERIOD_S: Final = 4.0
 # How late the end of a process may begin; four wake-ups a second cost some 0.01 % of a core.
 _STOP_POLL_S: Final = 0.25
 
+_TELL_START_S: Final = 1.0
+# The next word of a start comes within a second; a disk that takes this long for some files is no disk any more.
+_START_STEP_LIMIT_S: Final = 120.0
+
 _log = log.get("notify")
 
 
@@ -65,6 +69,11 @@ class Notifier:
     def status(self, text: str) -> None:
         """One line for people, as `systemctl status` shows it."""
         self._send(b"STATUS=" + text.replace("\n", " ").encode())
+
+    def still_starting(self, text: str, limit_s: float) -> None:
+        """Not ready yet, and not stuck: whoever waits may wait `limit_s` more (EXTEND_TIMEOUT_USEC of sd_notify(3))."""
+        state = b"EXTEND_TIMEOUT_USEC=%d\nWATCHDOG=1\nSTATUS=%b"
+        self._send(state % (int(limit_s * 1e6), text.replace("\n", " ").encode()))
 
     def _send(self, state: bytes) -> None:
         if not self._address:
@@ -117,6 +126,22 @@ class Progress:
         now_s = time.monotonic()
         with self._lock:
             return [name for name, loop in self._loops.items() if now_s - loop.beaten_mono_s > loop.limit_s]
+
+
+class StartProgress:
+    """Tells of a long step before readiness, once a second, whoever watches this process and the log."""
+
+    def __init__(self, notifier: Notifier, what: str) -> None:
+        self._notifier = notifier
+        self._what = what
+        self._told_s = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        now_s = time.monotonic()
+        if now_s - self._told_s >= _TELL_START_S:
+            self._told_s = now_s
+            self._notifier.still_starting(f"{self._what}: {done} of {total}", _START_STEP_LIMIT_S)
+            _log.info("still starting", step=self._what, done=done, total=total)
 
 
 def watch(notifier: Notifier, progress: Progress, stop: threading.Event) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,7 +34,26 @@ def record(
     """CPU of recording 1080p25 cameras, against `ffmpeg -c copy` of the same files at the same time."""
     from agent.bench.record import run
 
-    show(run(streams or [1, 2], seconds, runs, lambda line: print(line, file=sys.stderr, flush=True)), as_json=as_json)
+    show(run(streams or [1, 2], seconds, runs, _say), as_json=as_json)
+
+
+@app.command()
+@explained
+def recover(
+    *,
+    segments: Annotated[int, typer.Option(min=1, help="of a minute, by four cameras; 172800 are 30 days")] = 172_800,
+    runs: Annotated[int, typer.Option(min=1, help="the medians are reported")] = 3,
+    folder: Annotated[Path | None, typer.Option(help="where the ring is made: 7 GB for 30 days")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A ring without a database found again, and the start of a node that has one; the page cache is warm."""
+    from agent.bench.recover import run
+
+    show(run(segments, runs, folder, _say), as_json=as_json)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def show(rows: list[Row], *, as_json: bool) -> None:

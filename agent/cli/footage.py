@@ -142,7 +142,9 @@ def recover(data: DataOption, as_json: JsonOption = False) -> None:
     from agent.recording.recovery import recover as rebuild
 
     require_ring(data)
-    report.print_recovery(rebuild(data), as_json=as_json)
+    with report.progress("segments", hidden=as_json) as on_progress:
+        rebuilt = rebuild(data, on_progress)
+    report.print_recovery(rebuilt, as_json=as_json)
 
 
 def _verify_clip(clip: Path, sha256: str, as_json: bool) -> bool:

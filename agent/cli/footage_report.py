@@ -216,15 +216,15 @@ def print_recovery(report: RecoveryReport, *, as_json: bool) -> None:
 
 
 @contextmanager
-def progress(*, hidden: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr while bytes are copied; nothing where no person looks."""
+def progress(what: str = "copying", *, hidden: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr while bytes or segments pass; nothing where no person looks."""
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True, disable=hidden) as bar:
-        task = bar.add_task("copying")
+        task = bar.add_task(what)
 
-        def show(done_bytes: int, total_bytes: int) -> None:
-            bar.update(task, completed=done_bytes, total=total_bytes)
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
 
         yield show
 

@@ -31,7 +31,7 @@ from agent.messaging.conversation import UplinkOptions
 from agent.messaging.lanes import Moment, Origin
 from agent.messaging.outbox import EventDraft, append
 from agent.messaging.uplink import Uplink
-from agent.notify import Notifier, Progress, watch
+from agent.notify import Notifier, Progress, StartProgress, watch
 from agent.processes.board import Board
 from agent.processes.clockkeeper import ClockKeeper
 from agent.processes.keeper import Keeper, KeeperFacts
@@ -276,7 +276,7 @@ def _prepare_ground(config: Config) -> _Ground:
     cameras = tuple(camera.id for camera in config.cameras)
     conn = open_store(data_dir)
     try:
-        report = reconcile(conn, data_dir)
+        report = reconcile(conn, data_dir, StartProgress(Notifier(), "indexing the ring"))
         _log.info("index reconciled", added=report.added, repaired=report.repaired, dropped=report.dropped)
         with transaction(conn):
             evidence.catch_up(conn, data_dir)

@@ -32,13 +32,17 @@ class SegmentName:
     n: int
     opened_wall_ms: int
 
-    def path(self) -> PurePosixPath:
+    def text(self) -> str:
         """Relative to data_dir. The folder's date is UTC at opening."""
-        opened = _EPOCH + timedelta(milliseconds=self.opened_wall_ms)
-        millis = self.opened_wall_ms % 1000
-        stamp = f"{opened.year:04d}{opened:%m%dT%H%M%S}{millis:03d}Z"
-        day = f"{opened.year:04d}-{opened:%m-%d}"
-        return PurePosixPath("footage", self.camera, day, f"{self.boot:06d}_{self.run:06d}_{self.n:06d}_{stamp}.mp4")
+        at = _EPOCH + timedelta(milliseconds=self.opened_wall_ms)
+        stamp = f"{at.year:04d}{at.month:02d}{at.day:02d}T{at.hour:02d}{at.minute:02d}{at.second:02d}"
+        place = f"{self.boot:06d}_{self.run:06d}_{self.n:06d}"
+        day = f"{at.year:04d}-{at.month:02d}-{at.day:02d}"
+        return f"footage/{self.camera}/{day}/{place}_{stamp}{self.opened_wall_ms % 1000:03d}Z.mp4"
+
+    def path(self) -> PurePosixPath:
+        """As `text`; a ring's worth of these costs seconds."""
+        return PurePosixPath(self.text())
 
     @classmethod
     def parse(cls, path: PurePosixPath | str) -> SegmentName | None:
@@ -55,7 +59,7 @@ class SegmentName:
             return None
         opened_ms = (opened - _EPOCH) // timedelta(milliseconds=1) + millis
         name = cls(match["camera"], int(match["boot"]), int(match["run"]), int(match["n"]), opened_ms)
-        return name if str(name.path()) == str(path) else None
+        return name if name.text() == str(path) else None
 
 
 class SegmentComment(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,12 +19,14 @@ from agent.recording.folder import DATE_LENGTH, disk_error
 from agent.recording.index import SegmentRow, SegmentState
 from agent.recording.naming import SegmentName
 from agent.recording.repair import Finding, look
+from agent.recording.survey import Found, OnProgress, survey
 from agent.store import STORE_NAME, open_store, transaction
 
 _log = log.get("recovery")
 
 # Rows a transaction: each commit costs a sync of a few ms, and a node that dies midway keeps what it has.
 _BATCH = 2000
+_NO_FOOTAGE = frozenset({Finding.EMPTY, Finding.GONE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +83,16 @@ def list_segments(data_dir: Path) -> Iterator[str]:
         raise disk_error(exc) from exc
 
 
-def reconcile(conn: sqlite3.Connection, data_dir: Path) -> ReconcileReport:
+def reconcile(conn: sqlite3.Connection, data_dir: Path, on_progress: OnProgress | None = None) -> ReconcileReport:
     """Bring the index in line with the folder, at the node's start. Its own transactions. Raises DiskError, StoreError.
 
     Only files that the index does not know, or knows as open, are looked at; of a file that is being written only its
-    name. A hundred thousand known files cost their listing.
+    name. A hundred thousand known files cost their listing. No single file stops it.
     """
     known = dict(conn.execute("SELECT path, state FROM segment"))
     on_disk = set(list_segments(data_dir))
     settled = {SegmentState.CLOSED.value, SegmentState.DAMAGED.value, SegmentState.GARBAGE.value}
-    report = _look_at(conn, data_dir, sorted(path for path in on_disk if known.get(path) not in settled))
+    report = _look_at(conn, data_dir, sorted(path for path in on_disk if known.get(path) not in settled), on_progress)
     vanished = [path for path in known if path not in on_disk]
     if vanished:
         with transaction(conn):
@@ -119,7 +122,7 @@ def differences(conn: sqlite3.Connection, data_dir: Path) -> list[Difference]:
     return found
 
 
-def recover(data_dir: Path) -> RecoveryReport:
+def recover(data_dir: Path, on_progress: OnProgress | None = None) -> RecoveryReport:
     """Rebuild the store from files and ledger alone. Raises StoreError while a node runs on this ring, DiskError.
 
     A readable store keeps what only it holds; one that is not is set aside as store.sqlite.damaged.
@@ -137,7 +140,7 @@ def recover(data_dir: Path) -> RecoveryReport:
                 records = evidence.catch_up(conn, data_dir)
             for _ in read_ledger(data_dir, on_damage=damage.append):
                 continue
-            report = reconcile(conn, data_dir)
+            report = reconcile(conn, data_dir, on_progress)
         finally:
             conn.close()
     finally:
@@ -152,42 +155,33 @@ def recover(data_dir: Path) -> RecoveryReport:
     )
 
 
-def _look_at(conn: sqlite3.Connection, data_dir: Path, paths: list[str]) -> ReconcileReport:
+def _look_at(
+    conn: sqlite3.Connection, data_dir: Path, paths: Sequence[str], on_progress: OnProgress | None = None
+) -> ReconcileReport:
     total = ReconcileReport()
-    for start in range(0, len(paths), _BATCH):
-        rows: list[SegmentRow] = []
-        gone: list[str] = []
-        for path in paths[start : start + _BATCH]:
-            report, row = _look_at_one(data_dir, path)
-            total = _plus(total, report)
-            if row is not None:
-                rows.append(row)
-            else:
-                gone.append(path)
-        with transaction(conn):
-            index.add(conn, rows)
-            index.forget(conn, gone)
-    return total
+    pending: list[Found] = []
+    for batch in survey(data_dir, paths, on_progress):
+        pending += batch
+        if len(pending) >= _BATCH:
+            total = _plus(total, _keep(conn, pending))
+            pending = []
+    return _plus(total, _keep(conn, pending)) if pending else total
 
 
-def _look_at_one(data_dir: Path, path: str) -> tuple[ReconcileReport, SegmentRow | None]:
-    name = SegmentName.parse(path)
-    if name is None:
-        return ReconcileReport(), None
-    looked = look(data_dir, name, may_repair=True)
-    if looked.finding is Finding.REPAIRED:
-        _log.warning("segment repaired", path=path, cut_bytes=looked.cut_bytes)
-    elif looked.finding is Finding.DAMAGED:
-        _log.error("segment damaged", path=path)
-    report = ReconcileReport(
-        added=int(looked.row is not None),
-        repaired=int(looked.finding is Finding.REPAIRED),
-        cut_bytes=looked.cut_bytes,
-        removed_empty=int(looked.finding is Finding.EMPTY),
-        damaged=int(looked.finding is Finding.DAMAGED),
-        live=int(looked.finding is Finding.LIVE),
+def _keep(conn: sqlite3.Connection, found: Sequence[Found]) -> ReconcileReport:
+    """Write down what was found of these files."""
+    with transaction(conn):
+        index.add(conn, [looked.row for _, looked in found if looked.row is not None])
+        index.forget(conn, [path for path, looked in found if looked.finding in _NO_FOOTAGE])
+    counts = Counter(looked.finding for _, looked in found)
+    return ReconcileReport(
+        added=sum(looked.row is not None for _, looked in found),
+        repaired=counts[Finding.REPAIRED],
+        cut_bytes=sum(looked.cut_bytes for _, looked in found),
+        removed_empty=counts[Finding.EMPTY],
+        damaged=counts[Finding.DAMAGED] + counts[Finding.UNREADABLE],
+        live=counts[Finding.LIVE],
     )
-    return report, looked.row
 
 
 def _compare(data_dir: Path, path: str, row: SegmentRow | None) -> Iterable[Difference]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -14,6 +15,7 @@ from agent.recording.folder import disk_error, sync_folder
 from agent.recording.index import SegmentRow, SegmentState
 from agent.recording.naming import SegmentComment, SegmentName
 from agent.recording.segment import SegmentScan, scan
+from agent.recording.segment_file import open_segment
 from agent.recording.summary import SegmentSummary, read_summary
 from agent.units import NS_PER_MS, NS_PER_S
 
@@ -22,13 +24,16 @@ _YOUNG_NS = 10 * NS_PER_S
 # Without a whole fragment a file holds no footage. Above this size it is no beginning that was cut short, and is kept
 # for a person to look at; the recorder writes nothing before its first fragment.
 _MAX_EMPTY_BYTES = 1 << 20
+# A bad block, a broken directory entry, an owner set by hand: the rest of the ring is not to wait for it.
+_OF_ONE_FILE = frozenset({errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.EACCES, errno.EPERM})
 # The recorder turns to a new file after a minute or so; a day stands for any clock or camera. What claims more would
 # make every look-up in the index begin that much earlier.
 _MAX_SEGMENT_NS = 86_400 * NS_PER_S
 
 
 class Finding(StrEnum):
-    """LIVE: being written, or too young to tell. EMPTY: it held no footage and was removed. GONE: it was not there."""
+    """LIVE: being written, or too young to tell. EMPTY: it held no footage and was removed. GONE: it was not there.
+    UNREADABLE: the disk refuses this one; what is known of it stays as it is."""
 
     LIVE = "live"
     WHOLE = "whole"
@@ -36,6 +41,7 @@ class Finding(StrEnum):
     DAMAGED = "damaged"
     EMPTY = "empty"
     GONE = "gone"
+    UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +58,26 @@ def look(data_dir: Path, name: SegmentName, *, may_repair: bool) -> Looked:
 
     Only a file whose lock is free is repaired: its writer is gone (agent.recording.index). Raises DiskError.
     """
-    path = data_dir / name.path()
     try:
-        descriptor = os.open(path, (os.O_RDWR if may_repair else os.O_RDONLY) | os.O_CLOEXEC)
+        descriptor = open_segment(data_dir, name, is_writable=may_repair)
     except FileNotFoundError:
         return Looked(Finding.GONE, None)
     except OSError as exc:
-        raise disk_error(exc) from exc
+        return _unreadable(exc)
     try:
         if may_repair and not _is_abandoned(descriptor):
             return Looked(Finding.LIVE, open_row(name))
-        return _look(path, descriptor, name, may_repair=may_repair)
+        return _look(data_dir / name.text(), descriptor, name, may_repair=may_repair)
     except OSError as exc:
-        raise disk_error(exc) from exc
+        return _unreadable(exc)
     finally:
         os.close(descriptor)
+
+
+def _unreadable(exc: OSError) -> Looked:
+    if exc.errno not in _OF_ONE_FILE:
+        raise disk_error(exc) from exc
+    return Looked(Finding.UNREADABLE, None)
 
 
 def open_row(name: SegmentName) -> SegmentRow:
@@ -178,7 +189,7 @@ def _row(
     size_bytes: int = 0,
 ) -> SegmentRow:
     return SegmentRow(
-        path=str(name.path()),
+        path=name.text(),
         camera=name.camera,
         boot=name.boot,
         run=name.run,
