@@ -6,23 +6,73 @@ import logging
 import re
 import sys
 import threading
-from typing import cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
-import structlog
-from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 # FFmpeg and paho put the whole URL into their messages, so a camera's password would reach the journal with an error.
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/'\"]*@")
 
 
-def setup(*, as_json: bool | None = None, level: int = logging.INFO) -> None:
-    """Set the process's logging once, at its entry. `as_json` None: text where stderr is a terminal."""
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    to_json: bool
+    is_terminal: bool
+    level: int
+
+
+def setup(*, as_json: bool | None = None, level: int = logging.INFO, is_quiet: bool = False) -> None:
+    """Set the process's logging once, at its entry. `as_json` None: text where stderr is a terminal.
+
+    `is_quiet`: a command that ends soon and hardly ever writes a line; structlog is loaded with the first one, which
+    takes a tenth of a second that no recorder is to lose at that moment.
+    """
     is_terminal = sys.stderr.isatty()
-    to_json = not is_terminal if as_json is None else as_json
-    renderer: structlog.typing.Processor = (
+    settings = _Settings(not is_terminal if as_json is None else as_json, is_terminal, level)
+    _pending.clear()
+    if is_quiet and "structlog" not in sys.modules:
+        _pending.append(settings)
+    else:
+        _configure(settings)
+
+
+def get(room: str) -> FilteringBoundLogger:
+    """A logger whose lines carry `room`. Safe at import: it takes the settings of the moment of each line.
+
+    It writes to stderr whether `setup` was called or not, because stdout belongs to a command's answer.
+    """
+    return cast("FilteringBoundLogger", _Room(room))
+
+
+class _Room:
+    """Loads structlog with its first line, if `setup` has not."""
+
+    def __init__(self, room: str) -> None:
+        self._room = room
+
+    def __getattr__(self, method: str) -> object:
+        import structlog
+
+        if _pending:
+            _configure(_pending.pop())
+        return getattr(structlog.wrap_logger(_STDERR, room=self._room), method)
+
+
+# What `setup` was told and no line has needed yet; at most one.
+_pending: list[_Settings] = []
+
+
+def _configure(settings: _Settings) -> None:
+    import structlog
+
+    renderer: Processor = (
         structlog.processors.JSONRenderer()
-        if to_json
-        else structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=structlog.dev.plain_traceback)
+        if settings.to_json
+        else structlog.dev.ConsoleRenderer(
+            colors=settings.is_terminal, exception_formatter=structlog.dev.plain_traceback
+        )
     )
     structlog.configure(
         processors=[
@@ -32,17 +82,8 @@ def setup(*, as_json: bool | None = None, level: int = logging.INFO) -> None:
             _hide_credentials,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        cache_logger_on_first_use=True,
+        wrapper_class=structlog.make_filtering_bound_logger(settings.level),
     )
-
-
-def get(room: str) -> FilteringBoundLogger:
-    """A logger whose lines carry `room`. Safe at import: it takes the settings of the first line that it writes.
-
-    It writes to stderr whether `setup` was called or not, because stdout belongs to a command's answer.
-    """
-    return cast("FilteringBoundLogger", structlog.wrap_logger(_STDERR, room=room))
 
 
 class _Stderr:

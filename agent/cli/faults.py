@@ -26,7 +26,7 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         # Quiet for people; a process of the agent sets its own, louder one.
-        log.setup(level=logging.ERROR)
+        log.setup(level=logging.ERROR, is_quiet=True)
         try:
             return command(*args, **kwargs)
         except WaysideError as exc:

@@ -36,7 +36,7 @@ _BUDDHIST_FROM_YEAR = 2400
 @app.callback()
 def quiet() -> None:
     """Only what went wrong is logged, to stderr; stdout belongs to the answer."""
-    log.setup(level=logging.WARNING)
+    log.setup(level=logging.WARNING, is_quiet=True)
 
 
 @app.command(name="list")
