@@ -23,6 +23,7 @@ from agent.scene.engine import Finding
 from agent.scene.grammar import Scene
 from agent.units import NS_PER_S
 from agent.vision.detector import BgrImage
+from agent.vision.geometry import Box
 from agent.vision.mask import burn_masks
 from agent.vision.still import Mark, encode_still
 
@@ -207,6 +208,8 @@ class CameraWatch:
             for sighting in observation.sightings
             if sighting.track_id in incident.tracks
         ]
+        if not incident.tracks:
+            marks.append(Mark(Box(*incident.box), incident.kind.value, is_main=True))
         return encode_still(self.unmasked(picture.bgr()), marks)
 
 

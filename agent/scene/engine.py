@@ -8,16 +8,14 @@ from dataclasses import dataclass, replace
 from agent.contract import events
 from agent.contract.events import CrossingData, EventData, IncidentData, MotionData
 from agent.contract.wire import WireBox
-from agent.scene.grammar import Scene, Zone
+from agent.scene.grammar import Scene
 from agent.scene.incident import Incident, IncidentChange, IncidentKeeper
 from agent.scene.moment import Moment, Stage
 from agent.scene.motion_span import MotionSpan, MotionSpans
 from agent.scene.reason import explain
 from agent.scene.rules.crossing import Crossing, CrossingCounter
-from agent.scene.rules.intrusion import IntrusionRule
-from agent.scene.rules.loitering import LoiteringRule
-from agent.scene.rules.rule import ZoneRule
-from agent.scene.rules.stopped_vehicle import StoppedVehicleRule
+from agent.scene.rules.rule import Rule
+from agent.scene.watchlist import zone_rules
 from agent.scene.zone import contains
 from agent.units import NS_PER_S
 from agent.vision.geometry import Box
@@ -51,7 +49,7 @@ class SceneSettings:
 
 @dataclass(frozen=True, slots=True)
 class _Watch:
-    rule: ZoneRule
+    rule: Rule
     keeper: IncidentKeeper
 
 
@@ -67,7 +65,7 @@ class SceneEngine:
         self._watches = [
             _Watch(rule, IncidentKeeper(rule.kind, zone.id, new_id=settings.new_id))
             for zone in scene.zones
-            for rule in _rules_of(zone)
+            for rule in zone_rules(zone, aspect=settings.aspect)
         ]
 
     @property
@@ -106,6 +104,7 @@ class SceneEngine:
             moment,
             sightings=[sighting for sighting in moment.sightings if not self._is_masked(sighting.box)],
             regions=[region for region in moment.regions if not self._is_masked(region)],
+            standing=[piece for piece in moment.standing if not self._is_masked(piece.box)],
         )
 
     def _is_masked(self, box: Box) -> bool:
@@ -114,18 +113,6 @@ class SceneEngine:
 
     def _incident_finding(self, change: IncidentChange) -> Finding:
         return Finding(_TYPES[change.stage], _incident_data(change.incident, self._model))
-
-
-def _rules_of(zone: Zone) -> list[ZoneRule]:
-    """The rules that are built, in the order of the grammar; `agent.scene.file.unsupported` lists the others."""
-    rules: list[ZoneRule] = []
-    if zone.rules.intrusion is not None:
-        rules.append(IntrusionRule(zone.rules.intrusion, zone.polygon))
-    if zone.rules.loitering is not None:
-        rules.append(LoiteringRule(zone.rules.loitering, zone.polygon))
-    if zone.rules.stopped_vehicle is not None:
-        rules.append(StoppedVehicleRule(zone.rules.stopped_vehicle, zone.polygon))
-    return rules
 
 
 def _incident_data(incident: Incident, model: str) -> IncidentData:

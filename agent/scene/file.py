@@ -15,9 +15,6 @@ from agent.toml import decode_toml
 _MIN_LENGTH = 0.001
 _MIN_AREA = _MIN_LENGTH**2
 
-# Incident kinds of a zone that this version accepts and does not watch for yet.
-_RULES_NOT_BUILT = ("person_on_road", "wrong_way", "congestion", "crash_suspected", "crowd", "abandoned_object")
-
 
 def decode_scene(text: str, *, name: str) -> Scene:
     """The scene in `text`; `name` is the file's name for messages.
@@ -32,14 +29,8 @@ def decode_scene(text: str, *, name: str) -> Scene:
 
 def unsupported(scene: Scene) -> tuple[str, ...]:
     """What the scene asks for and this version does not do yet, as paths of the file, in its order."""
-    found = [
-        f"zone[{index}].rules.{rule}"
-        for index, zone in enumerate(scene.zones)
-        for rule in _RULES_NOT_BUILT
-        if getattr(zone.rules, rule) is not None
-    ]
-    found += [f"approach[{index}]" for index in range(len(scene.approaches))]
-    return (*found, "calibration") if scene.calibration is not None else tuple(found)
+    found = tuple(f"approach[{index}]" for index in range(len(scene.approaches)))
+    return (*found, "calibration") if scene.calibration is not None else found
 
 
 def _faults(scene: Scene) -> Iterator[tuple[str, str]]:

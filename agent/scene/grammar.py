@@ -48,45 +48,68 @@ class Loitering(SceneSection, frozen=True):
 class StoppedVehicle(SceneSection, frozen=True):
     """A vehicle that drove and now stands inside the zone for `after_s`, for whatever cause: breakdown, crash, parking.
 
-    It does not report a vehicle that stood there when the view began (a row of parked cars), and it does not know a
-    traffic light: draw the zone beyond the stop line, or ask for longer than the red lasts.
+    It does not report a vehicle that stood there when the view began (a row of parked cars), nor vehicles that wait one
+    behind the other while nobody drives past them: that is a queue, for up to five minutes. It does not know a traffic
+    light: a car alone before one is reported unless the zone lies beyond the stop line or `after_s` is longer than red.
     """
 
     after_s: Seconds = 8.0
 
 
 class PersonOnRoad(SceneSection, frozen=True):
-    """A person on foot inside the zone for `after_s`; a rider on a motorcycle is not on foot."""
+    """A person on foot inside the zone for `after_s`; a rider on a motorcycle is not on foot.
+
+    It does not know a zebra crossing: leave it out of the zone, or ask for longer than crossing takes.
+    """
 
     after_s: Seconds = 2.0
 
 
 class WrongWay(SceneSection, frozen=True):
-    """A vehicle that travels more than `tolerance_deg` off the allowed direction. 0 = right, 90 = down the picture."""
+    """A vehicle that travels more than `tolerance_deg` off the allowed direction. 0 = right, 90 = down the picture.
+
+    It takes two lengths of the vehicle and a second; backing into a parking bay or rolling back is less. It does not
+    report who stands on the wrong side without having driven there in view.
+    """
 
     heading_deg: Degrees
     tolerance_deg: Annotated[float, msgspec.Meta(gt=0, le=180)] = 70.0
 
 
 class Congestion(SceneSection, frozen=True):
-    """Vehicles fill the zone and hardly move."""
+    """Vehicles fill the zone and hardly move for `after_s`.
+
+    Filled is a fifth of the zone covered by at least four vehicles, hardly moving a median below 8 km/h. It does not
+    tell a red light from a jam by itself: the default is shorter than a long red, so ask for more at a signal.
+    """
 
     after_s: Seconds = 30.0
 
 
 class CrashSuspected(SceneSection, frozen=True):
-    """Tracks that meet, stop abruptly and stay: a suspicion for a person to judge, never a verdict."""
+    """Vehicles that meet, are thrown off their way or stop dead, then stand, and people who come and stay beside them
+    on the road: a suspicion for a person to judge, never a verdict.
+
+    Three people who stay beside a vehicle that stopped on the road are enough even where the crash itself was not seen.
+    It does not see a crash of what the detector does not know, nor one after which everybody drives on.
+    """
 
 
 class Crowd(SceneSection, frozen=True):
-    """At least `at_least` people inside the zone for `after_s`."""
+    """At least `at_least` people inside the zone for `after_s`.
+
+    It counts whom the detector sees: in a dense throng that is half of those who are there.
+    """
 
     at_least: Annotated[int, msgspec.Meta(ge=2)] = 10
     after_s: Seconds = 5.0
 
 
 class AbandonedObject(SceneSection, frozen=True):
-    """Something left behind by a person, unmoved for `after_s`."""
+    """Something that a person brought, no larger than a person, unmoved for `after_s` while nobody is near.
+
+    It does not know what the thing is, and it does not see what was put down where nobody saw the bringer.
+    """
 
     after_s: Seconds = 60.0
 

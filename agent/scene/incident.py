@@ -31,11 +31,11 @@ class Incident:
 
     incident_id: str
     kind: IncidentKind
-    zone: str
+    zone: str | None
     begin_ns: int
     end_ns: int | None
     now_ns: int
-    label: Label
+    label: Label | None
     score: float
     box: Box
     tracks: tuple[int, ...]
@@ -63,12 +63,13 @@ class _Open:
 
 
 class IncidentKeeper:
-    """One kind in one zone: at most one incident is open at a time, however many tracks fulfil it.
+    """One kind in one zone, or in the whole picture (None): at most one incident is open at a time, however many tracks
+    fulfil it.
 
     new_id: makes the incident's id; injected, so that the scene stays pure and `analyse` repeats itself.
     """
 
-    def __init__(self, kind: IncidentKind, zone: str, *, new_id: Callable[[], str]) -> None:
+    def __init__(self, kind: IncidentKind, zone: str | None, *, new_id: Callable[[], str]) -> None:
         self._kind = kind
         self._zone = zone
         self._new_id = new_id
@@ -100,7 +101,7 @@ class IncidentKeeper:
         self._open = _Open(
             incident_id=self._new_id(),
             begin_ns=hits[0].since_ns,
-            tracks=[hit.track_id for hit in hits[:_MAX_TRACKS]],
+            tracks=[hit.track_id for hit in hits[:_MAX_TRACKS] if hit.track_id is not None],
             hit=hits[0],
             last_ns=max(hit.last_ns for hit in hits),
             told_ns=media_ns,
@@ -112,7 +113,7 @@ class IncidentKeeper:
 
     def _go_on(self, now: _Open, media_ns: int, hits: Sequence[Hit]) -> list[IncidentChange]:
         for hit in hits:
-            if hit.track_id not in now.tracks and len(now.tracks) < _MAX_TRACKS:
+            if hit.track_id is not None and hit.track_id not in now.tracks and len(now.tracks) < _MAX_TRACKS:
                 now.tracks.append(hit.track_id)
                 now.has_joined = True
         now.hit = next((hit for hit in hits if hit.track_id == now.hit.track_id), hits[0])

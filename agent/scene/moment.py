@@ -29,16 +29,28 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
+class StandingPiece:
+    """A piece of the picture that differs from the background and no longer changes: something came and stays, or went
+    and left its place. `since_ns`: the media time from which on it has stood."""
+
+    box: Box
+    since_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Moment:
     """`regions` are where pixels changed, `motion_ratio` how much of the picture; both empty when nothing moved.
 
-    Media time never falls from one moment to the next.
+    `standing`: what came or went and stands. `is_upheaval`: most of the picture changed at once, so that nothing else
+    of this moment is evidence. Media time never falls from one moment to the next.
     """
 
     media_ns: int
     sightings: Sequence[Sighting]
     motion_ratio: float = 0.0
     regions: Sequence[Box] = ()
+    standing: Sequence[StandingPiece] = ()
+    is_upheaval: bool = False
 
 
 # A box that may not begin a track may continue one, but it may not raise an incident: on junction_stopped_car the
@@ -48,10 +60,11 @@ SURE_SCORE = START_SCORE
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A track that fulfils a rule now: since when, and when it was last seen to. `score`: its best of that time."""
+    """What fulfils a rule now: since when, and when it was last seen to. `score`: its best of that time. A thing that
+    no detector names has neither track nor label."""
 
-    track_id: int
-    label: Label
+    track_id: int | None
+    label: Label | None
     box: Box
     score: float
     since_ns: int

@@ -1,4 +1,4 @@
-"""What the engine asks of a rule that watches one zone. Pure."""
+"""What the engine asks of a rule, whether it watches one zone or the whole picture. Pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from agent.contract.events import IncidentKind
 from agent.scene.moment import Hit, Moment
 
 
-class ZoneRule(Protocol):
-    """One incident kind in one zone. One owner; fed every moment in order."""
+class Rule(Protocol):
+    """One incident kind at one place. One owner; fed every moment in order."""
 
     @property
     def kind(self) -> IncidentKind: ...

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from agent.contract.events import IncidentKind
 from agent.scene.grammar import StoppedVehicle
 from agent.scene.moment import SURE_SCORE, VEHICLES, Hit, Moment, Sighting
+from agent.scene.queue import Place, QueueWatch, Waiting
+from agent.scene.travel import Travels
 from agent.scene.zone import Point, contains
 from agent.units import NS_PER_S
 from agent.vision.geometry import Box, intersection, iou
@@ -36,14 +38,20 @@ _REMEMBER_PARKED_NS = 600 * NS_PER_S
 # approach was missed: on crash_auto_rickshaw the car is found only when it has a third of its length left to roll.
 _WARM_UP_NS = 3 * NS_PER_S
 _MOVING_SHARE = 0.5
+# The heading a vehicle came with is taken over its last seconds of driving, once it covered half its size in them.
+_CAME_NS = 3 * NS_PER_S
+_CAME_SIZES = 0.5
+# What drives past: 6 km/h and more.
+_DRIVES_NS = NS_PER_S
+_DRIVES_SIZES = 0.5
 
 
 @dataclass(slots=True)
 class _Standing:
     """One vehicle and the place it has not left since `since_ns`.
 
-    `looks`, `sure_looks` and `best_score` count since then. `has_come`: it was elsewhere
-    before. `drifting_ns`: since when it is away from there.
+    `looks`, `sure_looks` and `best_score` count since then. `has_come`: it was elsewhere before; `came_deg`: its
+    heading then, if that was seen. `drifting_ns`: since when it is away from there.
     """
 
     sighting: Sighting
@@ -57,6 +65,7 @@ class _Standing:
     best_score: float = 0.0
     drifting_ns: int | None = None
     is_settled: bool = False
+    came_deg: float | None = None
 
 
 class StoppedVehicleRule:
@@ -64,22 +73,25 @@ class StoppedVehicleRule:
 
     kind = IncidentKind.STOPPED_VEHICLE
 
-    def __init__(self, settings: StoppedVehicle, polygon: Sequence[Point]) -> None:
+    def __init__(self, settings: StoppedVehicle, polygon: Sequence[Point], *, aspect: float) -> None:
         self._after_ns = int(settings.after_s * NS_PER_S)
         self._polygon = tuple(polygon)
         self._vehicles: dict[int, _Standing] = {}
         self._view_began_ns: int | None = None
+        self._travels = Travels(VEHICLES, aspect=aspect)
+        self._queues = QueueWatch()
 
     def update(self, moment: Moment) -> list[Hit]:
         if self._view_began_ns is None:
             self._view_began_ns = moment.media_ns
+        self._travels.update(moment)
         present = {sighting.track_id for sighting in moment.sightings if sighting.is_seen}
         for sighting in moment.sightings:
             if sighting.is_seen and sighting.label in VEHICLES:
                 vehicle = self._vehicles.get(sighting.track_id) or self._meet(sighting, moment, present)
                 self._follow(vehicle, sighting, moment.media_ns)
         self._forget(moment.media_ns)
-        return self._hits(moment.media_ns)
+        return self._hits(moment.media_ns, self._queued(moment.media_ns))
 
     def _meet(self, sighting: Sighting, moment: Moment, present: set[int]) -> _Standing:
         """What is known of the vehicle behind a new track: the one lost at this place, or a new one."""
@@ -118,11 +130,31 @@ class StoppedVehicleRule:
             if media_ns - vehicle.last_seen_ns > patience_ns:
                 del self._vehicles[track_id]
 
-    def _hits(self, media_ns: int) -> list[Hit]:
+    def _queued(self, media_ns: int) -> set[int]:
+        """Who stands in a queue: it waits for those ahead, and they for a light."""
+        standing: list[Waiting] = []
+        moving: list[Place] = []
+        for track_id, travel in self._travels:
+            look, vehicle = travel.last, self._vehicles.get(track_id)
+            if vehicle is None or media_ns - look.media_ns > _HIDDEN_NS:
+                continue
+            place = Place(track_id, look.x, look.y, look.size)
+            going = travel.going(media_ns - _CAME_NS, media_ns)
+            if going is not None and going.way_sizes >= _CAME_SIZES:
+                vehicle.came_deg = going.heading_deg
+            lately = travel.going(media_ns - _DRIVES_NS, media_ns)
+            if lately is not None and lately.speed_sizes >= _DRIVES_SIZES:
+                moving.append(place)
+            elif vehicle.has_come:
+                standing.append(Waiting(place, vehicle.came_deg, vehicle.since_ns))
+        return self._queues.update(standing, moving, media_ns)
+
+    def _hits(self, media_ns: int, queued: set[int]) -> list[Hit]:
         standing = [
             (vehicle.since_ns, track_id, vehicle)
             for track_id, vehicle in self._vehicles.items()
             if vehicle.has_come
+            and track_id not in queued
             and vehicle.sure_looks >= _SURE_SHARE * vehicle.looks
             and vehicle.last_seen_ns - vehicle.since_ns >= self._after_ns
             and media_ns - vehicle.last_seen_ns <= _HIDDEN_NS
