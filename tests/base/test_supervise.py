@@ -197,7 +197,7 @@ def test_children_die_with_a_supervisor_that_was_killed(folder: Path) -> None:
     )
     supervisor = subprocess.Popen([sys.executable, "-c", script])
     try:
-        wait_until(lambda: any(folder.glob("ready-*")))
+        wait_until(lambda: any(folder.glob("ready-*")) and (folder / CHILDREN_FILE).is_file())
         pid = int(json.loads((folder / CHILDREN_FILE).read_text())["child"])
     finally:
         supervisor.kill()
