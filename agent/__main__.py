@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from agent.cli.app import app
+import sys
+
+from agent.cli.commands import build
 
 
 def main() -> None:
-    app()
+    build(sys.argv[1] if len(sys.argv) > 1 else "")()
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from agent.cli.faults import EXIT_FAILED, EXIT_PARTIAL, explained
 from agent.cli.settings import JsonOption
@@ -112,6 +110,9 @@ def custody(
         for link in links:
             print(msgspec.json.encode(link).decode())
     else:
+        from rich.console import Console
+        from rich.table import Table
+
         table = Table("n", "at", "act", "who", "for", "case", "camera", "outcome", box=None)
         for link in links:
             words = (str(link.n), link.at, link.act, f"{link.actor} ({link.via})", link.purpose, link.case_ref)
@@ -192,6 +193,8 @@ def _print_bundle(made: BundleReport, *, as_json: bool) -> None:
         )
         print(msgspec.json.encode(answer).decode())
         return
+    from rich.console import Console
+
     console = Console(soft_wrap=True)
     console.print(f"{made.path}  {made.size_bytes / 1e6:.1f} MB, {len(found.files)} files", highlight=False)
     console.print(f"signed by {found.signer}" if found.signer else "not signed", highlight=False)
@@ -209,6 +212,8 @@ def _print_verdict(path: Path, verdict: Verdict, *, as_json: bool) -> None:
         answer = _VerdictAnswer(str(path), verdict.is_sound, verdict.signer, verdict.is_vouched, found)
         print(msgspec.json.encode(answer).decode())
         return
+    from rich.console import Console
+
     console = Console(soft_wrap=True, markup=False)
     if verdict.is_sound:
         console.print(f"{path} is what was signed, every byte of it.", highlight=False)

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from agent.cli.footage_json import (
     ClipReport,
@@ -33,6 +32,9 @@ from agent.recording.exporter import ExportedFile
 from agent.recording.index import CameraUsage
 from agent.recording.recovery import Difference, RecoveryReport
 from agent.units import NS_PER_S, WallSpan, format_rfc3339
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # What a person asks of a gap first is what happened; the names are GapReason's.
 _WORDS = {
@@ -73,6 +75,8 @@ def print_list(usage: Sequence[CameraUsage], zone: ZoneInfo, *, as_json: bool) -
     if as_json:
         _print_json(Listed(rows))
         return
+    from rich.table import Table
+
     table = Table("camera", "segments", "MB", "first", "last", box=None)
     for row in rows:
         table.add_row(row.camera, str(row.segments), f"{row.bytes / 1e6:.1f}", row.first, row.last)
@@ -91,6 +95,8 @@ def print_gaps(accounts: Sequence[CameraAccount], day: date, zone: ZoneInfo, *, 
         ]
         _print_json(GapsResult(cameras=tuple(cameras)))
         return
+    from rich.table import Table
+
     console = _console()
     for each in accounts:
         console.print(f"[bold]{each.camera}[/bold]  {day}  recorded {_length(each.recorded_ms * 1_000_000)}")
@@ -122,19 +128,18 @@ def print_export(plan: ClipPlan, files: Sequence[ExportedFile], zone: ZoneInfo, 
             )
         )
         return
-    console = _console()
     for file in files:
-        console.print(
+        print(
             f"{file.path}  {file.size_bytes / 1e6:.1f} MB, {file.frames} frames,"
             f" {format_rfc3339(file.span.start_ns, zone)} to {format_rfc3339(file.span.end_ns, zone)}",
             f"sha256 {file.sha256}",
             sep="\n",
         )
     if not files:
-        console.print(f"Nothing of this was recorded by {plan.camera}.")
+        print(f"Nothing of this was recorded by {plan.camera}.")
     for gap in gaps:
         words = _WORDS.get(gap.reason, gap.reason)
-        console.print(f"missing: {gap.start} to {gap.end} ({_length(round(gap.seconds * NS_PER_S))}): {words}")
+        print(f"missing: {gap.start} to {gap.end} ({_length(round(gap.seconds * NS_PER_S))}): {words}")
 
 
 def print_clip(path: Path, facts: ClipFacts, *, as_json: bool) -> None:
@@ -218,9 +223,14 @@ def print_recovery(report: RecoveryReport, *, as_json: bool) -> None:
 @contextmanager
 def progress(what: str = "copying", *, hidden: bool) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr while bytes or segments pass; nothing where no person looks."""
+    if hidden or not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    # Loaded where a person looks: an export costs less than these imports.
+    from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True, disable=hidden) as bar:
+    with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what)
 
         def show(done: int, total: int) -> None:
@@ -258,6 +268,8 @@ def _length(duration_ns: int) -> str:
 
 
 def _console() -> Console:
+    from rich.console import Console
+
     # A pipe has no width: what is read by grep or a log is not broken into lines of 80.
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 240)
 
