@@ -140,7 +140,7 @@ class TrafficData(Up, frozen=True, kw_only=True):
     """One approach over one window, a minute as a rule. What was not measured is null, and the level then unknown.
 
     `flow` counts vehicles by class; `occupancy` is the part of the window in which something stood on the line;
-    `queue_m` is null without calibration.
+    `queue_m` is null without calibration; `headway_s` is the median time between two vehicles over the line.
     """
 
     approach: str
@@ -154,6 +154,7 @@ class TrafficData(Up, frozen=True, kw_only=True):
     level: Level
     begin: Instant | None = None
     end: Instant | None = None
+    headway_s: Seconds | None = None
     name_th: str = ""
     name_en: str = ""
 

@@ -6,15 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from agent.contract import events
-from agent.contract.events import CrossingData, EventData, IncidentData, MotionData
+from agent.contract.events import CrossingData, EventData, IncidentData, MotionData, TrafficData
 from agent.contract.wire import WireBox
 from agent.scene.grammar import Scene
+from agent.scene.ground import Ground
 from agent.scene.incident import Incident, IncidentChange, IncidentKeeper
 from agent.scene.moment import Moment, Stage
 from agent.scene.motion_span import MotionSpan, MotionSpans
 from agent.scene.reason import explain
 from agent.scene.rules.crossing import Crossing, CrossingCounter
 from agent.scene.rules.rule import Rule
+from agent.scene.speed import Speeds
+from agent.scene.traffic import ApproachMeter
 from agent.scene.watchlist import zone_rules
 from agent.scene.zone import contains
 from agent.units import NS_PER_S
@@ -62,6 +65,8 @@ class SceneEngine:
         self._masks = [mask.polygon for mask in scene.masks]
         self._motion = MotionSpans()
         self._counters = [CrossingCounter(line.id, line.points, aspect=settings.aspect) for line in scene.lines]
+        self._speeds = Speeds(Ground(scene.calibration) if scene.calibration is not None else None)
+        self._meters = _meters_of(scene, settings.aspect)
         self._watches = [
             _Watch(rule, IncidentKeeper(rule.kind, zone.id, new_id=settings.new_id))
             for zone in scene.zones
@@ -73,18 +78,27 @@ class SceneEngine:
         return sum(watch.keeper.is_open for watch in self._watches)
 
     def update(self, moment: Moment) -> list[Finding]:
-        """What this moment brought, in a fixed order: motion, crossings by line, incidents by zone and rule."""
+        """What this moment brought, in a fixed order: motion, crossings by line, traffic, incidents by zone, rule."""
         moment = self._unmasked(moment)
         found: list[Finding] = []
         span = self._motion.update(moment.media_ns, moment.motion_ratio, moment.regions)
         if span is not None:
             found.append(_motion_finding(span))
-        for counter in self._counters:
-            found.extend(_crossing_finding(crossing) for crossing in counter.update(moment))
+        self._speeds.update(moment)
+        crossings = [crossing for counter in self._counters for crossing in counter.update(moment)]
+        found.extend(_crossing_finding(one, self._speeds.kmh(one.track_id)) for one in crossings)
+        for meter in self._meters:
+            measured = meter.update(moment, crossings, self._speeds)
+            if measured is not None:
+                found.append(Finding(events.TRAFFIC, measured))
         for watch in self._watches:
             changes = watch.keeper.update(moment.media_ns, watch.rule.update(moment))
             found.extend(self._incident_finding(change) for change in changes)
         return found
+
+    def traffic(self) -> tuple[TrafficData, ...]:
+        """The last minute of every approach as it stands now."""
+        return tuple(meter.measure() for meter in self._meters)
 
     def finish(self, media_ns: int) -> list[Finding]:
         """Close everything that is open: the run or the video ended at this media time."""
@@ -142,14 +156,29 @@ def _motion_finding(span: MotionSpan) -> Finding:
     return Finding(events.MOTION, data)
 
 
-def _crossing_finding(crossing: Crossing) -> Finding:
+def _meters_of(scene: Scene, aspect: float) -> list[ApproachMeter]:
+    lines = {line.id: line.points for line in scene.lines}
+    zones = {zone.id: zone.polygon for zone in scene.zones}
+    return [
+        ApproachMeter(
+            approach,
+            line=lines[approach.line],
+            zone=zones[approach.zone],
+            aspect=aspect,
+            metric=scene.calibration is not None,
+        )
+        for approach in scene.approaches
+    ]
+
+
+def _crossing_finding(crossing: Crossing, speed_kmh: float | None) -> Finding:
     data = CrossingData(
         line=crossing.line,
         direction=crossing.direction,
         label=crossing.label.value,
         track_id=crossing.track_id,
         at_s=media_s(crossing.at_ns),
-        speed_kmh=None,
+        speed_kmh=None if speed_kmh is None else round(speed_kmh, 1),
     )
     return Finding(events.CROSSING, data)
 

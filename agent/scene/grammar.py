@@ -69,10 +69,11 @@ class WrongWay(SceneSection, frozen=True):
     """A vehicle that travels more than `tolerance_deg` off the allowed direction. 0 = right, 90 = down the picture.
 
     It takes two lengths of the vehicle and a second; backing into a parking bay or rolling back is less. It does not
-    report who stands on the wrong side without having driven there in view.
+    report who stands on the wrong side without having driven there in view. Without `heading_deg` the direction is
+    learned from the traffic itself, place by place, and nothing is reported where too few drove or both ways are usual.
     """
 
-    heading_deg: Degrees
+    heading_deg: Degrees | None = None
     tolerance_deg: Annotated[float, msgspec.Meta(gt=0, le=180)] = 70.0
 
 

@@ -104,7 +104,7 @@ def test_an_empty_file_is_a_scene_without_zones() -> None:
         ('zone = "carriageway"', 'zone = "road"', "approach[0].zone", "the file has carriageway, yard"),
         ('direction = "forward"', 'direction = "in"', "approach[0].direction", "in"),
         ("jammed_ratio = 0.25", "jammed_ratio = 0.7", "approach[0].jammed_ratio", "below busy_ratio"),
-        ("  heading_deg = 90\n", "", "zone[0].rules.wrong_way", "heading_deg"),
+        ("heading_deg = 90", "heading_deg = 360", "zone[0].rules.wrong_way.heading_deg", "< 360"),
         ("after_s = 8", 'after_s = "8"', "zone[0].rules.stopped_vehicle.after_s", "float"),
         ("after_s = 8", "after_s = -1", "zone[0].rules.stopped_vehicle.after_s", ">= 0"),
         ("at_least = 12", "at_least = 1", "zone[1].rules.crowd.at_least", ">= 2"),

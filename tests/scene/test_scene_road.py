@@ -143,3 +143,21 @@ def test_people_who_cross_before_a_waiting_vehicle_are_none() -> None:
         return [first(s), *crossing]
 
     assert opened("crash_suspected = {}", 18, look) == []
+
+
+def test_the_direction_of_a_lane_is_learned_from_those_who_drive_there() -> None:
+    def lane(s: float) -> list[Sighting]:
+        if s < 60:
+            return [car(int(s // 5), 0.2 * (s % 5), 0.5)]
+        return [car(99, 1 - 0.2 * (s - 60), 0.5)]
+
+    ((at_s, data),) = opened("wrong_way = {}", 64, lane)
+    assert at_s > 60 and data.tracks == (99,)
+
+
+def test_where_both_ways_are_usual_nobody_goes_the_wrong_one() -> None:
+    def street(s: float) -> list[Sighting]:
+        x = 0.2 * (s % 5)
+        return [car(int(s // 5), x if int(s // 5) % 2 else 1 - x, 0.5)]
+
+    assert opened("wrong_way = {}", 120, street) == []

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from agent.contract.events import IncidentKind
 from agent.scene.grammar import WrongWay
+from agent.scene.lanes import LaneField
 from agent.scene.moment import SURE_SCORE, VEHICLES, Hit, Moment
 from agent.scene.travel import Look, Travel, Travels, turn_deg
 from agent.scene.zone import Point, contains
@@ -29,6 +30,7 @@ class WrongWayRule:
         self._settings = settings
         self._polygon = tuple(polygon)
         self._travels = Travels(VEHICLES, aspect=aspect)
+        self._lanes = LaneField()
         self._against: dict[int, Hit] = {}
 
     def update(self, moment: Moment) -> list[Hit]:
@@ -36,6 +38,7 @@ class WrongWayRule:
         for track_id, travel in self._travels:
             if travel.last.media_ns == moment.media_ns:
                 self._judge(track_id, travel, moment.media_ns)
+                self._lanes.learn(track_id, travel)
         for track_id in [key for key, hit in self._against.items() if moment.media_ns - hit.last_ns > _LINGER_NS]:
             del self._against[track_id]
         return sorted(self._against.values(), key=lambda hit: (hit.since_ns, hit.track_id or 0))
@@ -47,7 +50,8 @@ class WrongWayRule:
         going = travel.going(max(inside[0].media_ns, media_ns - _LOOK_BACK_NS), media_ns)
         if going is None or going.way_sizes < _LEAST_WAY_SIZES:
             return
-        if turn_deg(going.heading_deg, self._settings.heading_deg) <= self._settings.tolerance_deg:
+        allowed_deg = self._allowed_deg(inside)
+        if allowed_deg is None or turn_deg(going.heading_deg, allowed_deg) <= self._settings.tolerance_deg:
             self._against.pop(track_id, None)
             return
         known = self._against.get(track_id)
@@ -62,6 +66,12 @@ class WrongWayRule:
             since_ns=known.since_ns if known else inside[0].media_ns,
             last_ns=media_ns,
         )
+
+    def _allowed_deg(self, inside: Sequence[Look]) -> float | None:
+        """The scene's, else what was learned at the middle of the way: its ends may lie in another lane's cell."""
+        if self._settings.heading_deg is not None:
+            return self._settings.heading_deg
+        return self._lanes.heading_deg(*inside[len(inside) // 2].box.foot)
 
     def _inside(self, travel: Travel) -> list[Look]:
         """The looks since it last came into the zone; none when it is outside."""
