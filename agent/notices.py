@@ -166,6 +166,23 @@ class Finding(_Notice, frozen=True, tag="finding"):
     hold_end_wall_ns: int = 0
 
 
+class IncidentsWanted(_Notice, frozen=True, tag="incidents_wanted"):
+    """Camera → vision: tell this connection of the camera's incidents (record = "around_incidents")."""
+
+    camera: str
+
+
+class IncidentSeen(_Notice, frozen=True, tag="incident_seen"):
+    """Vision → camera: an incident opened, goes on (each minute at the latest) or closed. `until_wall_ns`: its end, and
+    while it is open until when it may last if nothing more is heard of it."""
+
+    camera: str
+    incident_id: str
+    begin_wall_ns: int
+    until_wall_ns: int
+    is_open: bool
+
+
 class VisionStatus(_Notice, frozen=True, tag="vision_status"):
     """How seeing goes, vision → node, each second or so. Counters run since the process started."""
 
@@ -209,6 +226,8 @@ Notice = (
     | Outage
     | CameraStatus
     | Finding
+    | IncidentsWanted
+    | IncidentSeen
     | VisionStatus
     | SnapshotWanted
     | SnapshotTaken

@@ -116,6 +116,13 @@ CREATE TABLE IF NOT EXISTS site (
     node     TEXT NOT NULL
 ) STRICT;
 
+CREATE TABLE IF NOT EXISTS policy (            -- what was to be recorded and kept, from here on. Owner: plans.py
+    seq     INTEGER PRIMARY KEY,               -- of the ledger's record
+    boot    INTEGER NOT NULL,
+    wall_ns INTEGER NOT NULL,
+    data    TEXT    NOT NULL                   -- JSON of agent.recording.policy.Policy
+) STRICT;
+
 CREATE TABLE IF NOT EXISTS alive (             -- not rebuilt: the node's last sign of life, written each minute or so
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
     boot     INTEGER NOT NULL,

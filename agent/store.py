@@ -29,6 +29,7 @@ REBUILT = (
     "retimed_label",
     "configured",
     "site",
+    "policy",
     "hold",
 )
 

@@ -27,8 +27,10 @@ from agent.notices import (
 from agent.notify import Notifier, Progress, wait_for_stop, watch
 from agent.packet_sender import PacketSender
 from agent.processes.condition import Condition
+from agent.processes.gating import IncidentEar, mode_of
 from agent.processes.showing import VisionSink, shows_pictures
 from agent.recording.boot import BootNumber, claim_boot, ensure_ring
+from agent.recording.gate import AroundMode, Gate
 from agent.recording.outages import OutageBook
 from agent.recording.recorder import Recorder, RecorderSettings
 from agent.stage import Backoff, Stage
@@ -118,10 +120,15 @@ class _CameraProcess:
         )
         self._recorder = Recorder(settings, _Telling(self._node), self._outages, clock)
         self._vision = VisionSink(camera, PacketSender(runtime_dir / "vision.sock", hello), boot, self._recorder)
+        mode = mode_of(config, camera, clock)
+        gate = None if mode is None else Gate(self._recorder, mode, self._outages, clock, camera=camera.id)
+        # Without a gate everything is recorded.
+        self._inlet = gate or self._recorder
+        self._ear = IncidentEar(runtime_dir / "vision.sock", hello, mode) if isinstance(mode, AroundMode) else None
         self._condition = Condition(
-            camera.id, self._recorder, self._outages, clock, vision_dropped=lambda: self._vision.dropped
+            camera.id, self._recorder, self._outages, clock, vision_dropped=lambda: self._vision.dropped, gate=gate
         )
-        main_sinks: list[Sink] = [self._recorder]
+        main_sinks: list[Sink] = [self._inlet]
         # Twice the rate of analysis: vision's own grid begins when it does, and would miss every other one of the same.
         self._frames_fps = 2 * config.vision.rate_fps if config.vision.enabled and shows_pictures(camera) else 0.0
         self._stages = [self._capture(main_sinks, camera.main, clock, StreamRole.MAIN)]
@@ -157,6 +164,8 @@ class _CameraProcess:
         for stage in self._stages:
             stage.join(_JOIN_S)
         self._vision.close()
+        if self._ear is not None:
+            self._ear.close()
         self._node.close()
 
     def _capture(self, sinks: list[Sink], url: str, clock: Clock, role: StreamRole) -> Stage:
@@ -176,7 +185,7 @@ class _CameraProcess:
         def failed(exc: Exception) -> None:
             # Told again by the session that it ended; where none could begin, only here.
             if role is StreamRole.MAIN and isinstance(exc, CameraError):
-                self._recorder.end(exc)
+                self._inlet.end(exc)
             if isinstance(exc, CameraHung):
                 # Nothing in this process opens the camera again: the watchdog ends it, and nothing is tried until then.
                 self._progress.register(loop, 0.0)

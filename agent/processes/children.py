@@ -38,10 +38,11 @@ def plan_children(config: Config, config_path: Path) -> list[ChildCommand]:
 
 
 def _camera(config: Config, camera: CameraConfig) -> str:
-    about_it = msgspec.structs.replace(camera, scene="", name="")
     # What the recorder reads; how long footage is kept is the node's business and costs no camera a gap.
+    about_it = msgspec.structs.replace(camera, scene="", name="", keep_days=None, max_bytes="")
+    zone = config.timezone if camera.record == "schedule" else ""
     storage = (config.storage.ring_id, config.storage.segment_s, config.storage.durability_s)
-    return _digest(config.data_dir, config.runtime_dir, storage, about_it, _content(camera.password_file))
+    return _digest(config.data_dir, config.runtime_dir, storage, about_it, zone, _content(camera.password_file))
 
 
 def _vision(config: Config) -> str:

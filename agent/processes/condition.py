@@ -8,7 +8,8 @@ from typing import Final
 from agent.clock import Clock
 from agent.media.source import STALL_LIMIT_S
 from agent.notices import CameraStatus, StreamCondition
-from agent.recording.outages import OutageBook
+from agent.recording.gate import Gate
+from agent.recording.outages import NOT_SCHEDULED, OutageBook
 from agent.recording.recorder import Recorder
 from agent.units import NS_PER_S
 
@@ -19,13 +20,21 @@ class Condition:
     """Owned by the thread that calls `tell`; rates are those since the call before."""
 
     def __init__(
-        self, camera: str, recorder: Recorder, outages: OutageBook, clock: Clock, *, vision_dropped: Callable[[], int]
+        self,
+        camera: str,
+        recorder: Recorder,
+        outages: OutageBook,
+        clock: Clock,
+        *,
+        vision_dropped: Callable[[], int],
+        gate: Gate | None = None,
     ) -> None:
         self._camera = camera
         self._recorder = recorder
         self._outages = outages
         self._clock = clock
         self._vision_dropped = vision_dropped
+        self._gate = gate
         self._since_wall_ns = clock.wall_ns()
         self._stream = StreamCondition.OFFLINE
         self._last = recorder.counts
@@ -33,7 +42,8 @@ class Condition:
     def tell(self) -> CameraStatus:
         counts, before = self._recorder.counts, self._last
         self._last = counts
-        seen_ns = counts.last_frame_mono_ns
+        # A camera whose footage is left out on purpose streams all the same.
+        seen_ns = max(counts.last_frame_mono_ns, self._gate.seen_mono_ns if self._gate else 0)
         age_ns = self._clock.mono_ns() - seen_ns if seen_ns else None
         stream = self._judge(age_ns)
         if stream is not self._stream:
@@ -59,6 +69,8 @@ class Condition:
     def _judge(self, age_ns: int | None) -> StreamCondition:
         if self._outages.is_open_for_disk:
             return StreamCondition.DEGRADED
-        if self._outages.current is not None or age_ns is None or age_ns > _STALL_NS:
+        outage = self._outages.current
+        is_missing = outage is not None and outage[0] != NOT_SCHEDULED
+        if is_missing or age_ns is None or age_ns > _STALL_NS:
             return StreamCondition.OFFLINE
         return StreamCondition.STREAMING

@@ -41,6 +41,7 @@ from agent.processes.updating import MARKER_NAME
 from agent.recording import evidence
 from agent.recording.boot import BootNumber, claim_boot, ensure_ring
 from agent.recording.janitor import Janitor
+from agent.recording.policy import policy_of
 from agent.recording.records import AgentStarted, AgentStopped, Configured
 from agent.recording.recovery import reconcile
 from agent.recording.retention import RetentionLimits
@@ -286,6 +287,7 @@ def _prepare_ground(config: Config) -> _Ground:
                 org=address.org,
                 site=address.site,
                 node=address.node,
+                policy=policy_of(config),
             )
             started = AgentStarted(boot_id=boot.boot_id, last_alive_wall_ns=evidence.last_beat(conn))
             evidence.note(conn, ledger, configured, started)

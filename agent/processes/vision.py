@@ -13,11 +13,21 @@ from agent.errors import ConfigError
 from agent.identity import new_uuid7
 from agent.link import LinkClient
 from agent.link_server import LinkServer, Peer
-from agent.notices import Hello, LoresFrame, Notice, SnapshotWanted, StreamStarted, VideoPacket, VisionStatus
+from agent.notices import (
+    Hello,
+    IncidentsWanted,
+    LoresFrame,
+    Notice,
+    SnapshotWanted,
+    StreamStarted,
+    VideoPacket,
+    VisionStatus,
+)
 from agent.notify import Notifier, Progress, watch
 from agent.processes.intake import Intake
 from agent.processes.sight import Sight
 from agent.processes.snapshot import SnapshotDesk
+from agent.processes.spreading import IncidentSpread
 from agent.processes.watch import CameraWatch, WatchCounts
 from agent.scene.file import decode_scene, unsupported
 from agent.scene.grammar import Scene
@@ -63,6 +73,7 @@ class _Room:
         self._sight: Sight | None = None
         self._intakes = {camera.id: Intake() for camera in config.cameras}
         self._server: LinkServer | None = None
+        self._spread = IncidentSpread()
         self._stages: list[Stage] = []
         hello = Hello(process="vision", pid=os.getpid(), session=new_uuid7())
         self._desk = SnapshotDesk(self.watches, clock, self._answer, is_enabled=config.vision.enabled)
@@ -71,7 +82,9 @@ class _Room:
     def open(self) -> None:
         if self._config.vision.enabled:
             # First of all: cameras connect and replay their GOP while the models are being opened.
-            self._server = LinkServer(self._runtime_dir / VISION_SOCKET, on_notice=self._on_camera)
+            self._server = LinkServer(
+                self._runtime_dir / VISION_SOCKET, on_notice=self._on_camera, on_disconnect=self._spread.leave
+            )
             self._sight = Sight(self._config.vision)
             for camera in self._config.cameras:
                 self._watch(camera, self._sight)
@@ -97,7 +110,7 @@ class _Room:
             read_scene(camera),
             sight,
             intake=self._intakes[camera.id],
-            tell=self._node.send,
+            tell=self._tell,
             clock=self._clock,
             progress=self._progress,
             stop=self._stop,
@@ -111,11 +124,18 @@ class _Room:
 
     def _on_camera(self, peer: Peer, notice: Notice, payload: bytes) -> None:
         """On the server's thread. A camera speaks for itself only."""
+        if isinstance(notice, IncidentsWanted):
+            self._spread.join(peer, notice)
         if not isinstance(notice, StreamStarted | VideoPacket | LoresFrame):
             return
         intake = self._intakes.get(notice.camera)
         if intake is not None and peer.hello is not None and peer.hello.camera == notice.camera:
             intake.offer(notice, payload)
+
+    def _tell(self, finding: notices.Finding, still: bytes) -> None:
+        """On a watching thread: the camera first, whose memory reaches back for some seconds only."""
+        self._spread.tell(finding)
+        self._node.send(finding, still)
 
     def _on_node(self, notice: Notice, _payload: bytes) -> None:
         """On the client's thread."""

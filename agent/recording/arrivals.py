@@ -29,8 +29,19 @@ class End:
     failure: CameraError | None
 
 
+@dataclass(frozen=True, slots=True)
 class Skipped:
-    """Packets were dropped here, because the disk was too slow."""
+    """Packets were left out here, for a GapReason; what comes next does not continue what was before."""
+
+    reason: str = "disk_slow"
+    detail: str = "the disk did not keep up"
 
 
-Arrival = Begin | Change | CapturedPacket | End | Skipped
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What was kept in memory and is wanted after all, in its order: no mailbox's bound holds for it."""
+
+    items: tuple[Arrival, ...]
+
+
+Arrival = Begin | CapturedPacket | Change | End | Replayed | Skipped

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent.errors import StoreError
 from agent.ledger import Ledger, LedgerRecord, read_ledger
-from agent.recording import holds, relabel, retiming
+from agent.recording import holds, plans, relabel, retiming
 from agent.recording.clockwatch import ClockLook
 from agent.recording.gaps import Evidence, GapReason, Outage
 from agent.recording.marks import Mark, MarkKind
@@ -161,6 +161,7 @@ def gather(conn: sqlite3.Connection, camera: str, span: WallSpan, running: Runni
         marks=_marks(conn, camera, span),
         expired=tuple(WallSpan(*row) for row in expired),
         in_service=tuple(WallSpan(*row) for row in in_service),
+        unscheduled=plans.left_out_of(conn, camera, span),
         is_agent_running=running.is_agent_running,
         is_same_boot=running.is_same_boot,
     )
@@ -224,6 +225,7 @@ def _apply(conn: sqlite3.Connection, record: LedgerRecord, data: Record) -> None
         holds.drop(conn, data.hold_id)
     elif isinstance(data, Configured):
         _apply_configured(conn, record, data)
+        plans.apply(conn, record, data)
     elif isinstance(data, Retimed):
         relabel.apply_retimed(conn, record.seq, record.boot, data)
     elif isinstance(data, ClockMarked):

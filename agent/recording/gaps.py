@@ -83,13 +83,15 @@ class Evidence:
     """What is known of one camera besides its footage.
 
     `marks` are in order of happening and reach back to the last ones before the span; `in_service` are the camera's
-    spans in the configuration (an end of 0: still), empty when nobody wrote them down. `is_agent_running` is of now.
+    spans in the configuration (an end of 0: still), empty when nobody wrote them down. `unscheduled`: what its hours
+    left out on purpose, whatever ran by then. `is_agent_running` is of now.
     """
 
     outages: Sequence[Outage] = ()
     marks: Sequence[Mark] = ()
     expired: Sequence[WallSpan] = ()
     in_service: Sequence[WallSpan] = ()
+    unscheduled: Sequence[WallSpan] = ()
     is_agent_running: bool = True
     is_same_boot: bool = True
 
@@ -166,6 +168,8 @@ class _Judge:
         yield WallSpan(self._now_wall_ns, max(hole.end_ns, self._now_wall_ns)), GapReason.NOT_YET, "in the future"
         for expired in self._evidence.expired:
             yield expired, GapReason.EXPIRED, "deleted by the ring's retention"
+        for left_out in self._evidence.unscheduled:
+            yield left_out, GapReason.NOT_SCHEDULED, "outside the hours in which this camera is recorded"
         # The later an outage began, the newer is what it knows: it wins where two overlap.
         for outage in sorted(self._evidence.outages, key=lambda each: each.start_wall_ns, reverse=True):
             words = f"told by the camera's process{': ' if outage.detail else ''}{outage.detail}"

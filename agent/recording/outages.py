@@ -10,6 +10,7 @@ from agent.clock import Clock
 from agent.notices import Outage
 
 _DISK = frozenset({"disk_slow", "disk_full", "disk_error", "disk_missing"})
+NOT_SCHEDULED = "not_scheduled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +55,22 @@ class OutageBook:
         with self._lock:
             self._footage_end_wall_ns = wall_ns
 
+    def left_out_until(self, wall_ns: int) -> None:
+        """The camera sends, and its footage is left out on purpose: until here nothing else is to blame."""
+        self.recorded_until(wall_ns)
+
     def begin(self, reason: str, detail: str) -> None:
         """There is no footage for this reason; repeated while it lasts without effect."""
         with self._lock:
             current = self._open
             if current is not None and current.reason == reason:
                 return
-            now_ns = self._clock.wall_ns()
-            start_ns = self._footage_end_wall_ns if current is None else now_ns
+            start_ns = self._clock.wall_ns()
+            if current is None or current.reason == NOT_SCHEDULED:
+                start_ns = self._footage_end_wall_ns
             if current is not None:
-                self._tell_outage(current, now_ns)
+                start_ns = max(start_ns, current.start_wall_ns)
+                self._tell_outage(current, start_ns)
             self._open = _Open(start_ns, reason, detail)
             self._tell_outage(self._open, 0)
 

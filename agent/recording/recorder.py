@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Final, Protocol
+from typing import Final
 
 import av
 
@@ -19,10 +19,11 @@ from agent.mailbox import Mailbox
 from agent.media.capture import CapturedPacket, Session
 from agent.media.source import Shape
 from agent.media.timeline import ClockStepped
-from agent.notices import SegmentClosed, SegmentOpened
-from agent.recording.arrivals import Arrival, Begin, Change, End, Skipped
+from agent.notices import SegmentClosed
+from agent.recording.arrivals import Arrival, Begin, Change, End, Replayed, Skipped
 from agent.recording.boot import next_run, require_ring
 from agent.recording.folder import disk_error
+from agent.recording.listener import Listener
 from agent.recording.open_segment import OpenSegment, Place, RecorderSettings
 from agent.recording.outages import OutageBook
 from agent.recording.tally import RecorderCounts, Tally
@@ -43,14 +44,6 @@ _NO_IDR_NS: Final = 10 * NS_PER_S
 _DISK_RETRY_NS: Final = NS_PER_S
 
 _log = log.get("recorder")
-
-
-class Listener(Protocol):
-    """Who hears of segments; called on the recorder's thread and must not block."""
-
-    def opened(self, notice: SegmentOpened) -> None: ...
-
-    def closed(self, notice: SegmentClosed) -> None: ...
 
 
 class Recorder:
@@ -109,6 +102,11 @@ class Recorder:
         self._mailbox.force(End(failure))
         self._roused.set()
 
+    def put(self, item: Arrival) -> None:
+        """What the gate decided (agent.recording.gate), after all that came before it; never dropped."""
+        self._mailbox.force(item)
+        self._roused.set()
+
     # --- the recorder's thread
 
     def run_once(self, stop: threading.Event) -> None:
@@ -152,8 +150,10 @@ class Recorder:
         elif isinstance(item, Skipped):
             self._close_segment()
             # A number left out says that the next segment does not continue this one (agent.recording.gaps, cut).
-            self._n += 1
-            self._outages.begin("disk_slow", "the disk did not keep up")
+            self._n += self._n > 0
+            self._outages.begin(item.reason, item.detail)
+        elif isinstance(item, Replayed):
+            self._waiting.extendleft(reversed(item.items))
         else:
             is_unsure = self._segment is not None and self._segment.comment.clock_quality != "synced"
             self._end_run()

@@ -9,6 +9,8 @@ from enum import StrEnum
 
 import msgspec
 
+from agent.recording.policy import Policy
+
 
 class RecordType(StrEnum):
     CONFIGURED = "configured"
@@ -30,13 +32,15 @@ class HoldKind(StrEnum):
 
 
 class Configured(msgspec.Struct, frozen=True, kw_only=True):
-    """The node took this configuration into service. Cameras that are missing here are out of service from now on."""
+    """The node took this configuration into service. Cameras that are missing here are out of service from now on.
+    `policy`: what it records and keeps; null of a node before it was written down."""
 
     cameras: tuple[str, ...]
     timezone: str
     org: str
     site: str
     node: str
+    policy: Policy | None = None
 
 
 class AgentStarted(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ from agent.units import WallSpan
 _TABLES = (
     ("mark", ("seq",), ("wall_ns", "last_alive_wall_ns"), "boot = :boot"),
     ("outage", ("camera", "start_wall_ns"), ("start_wall_ns", "end_wall_ns"), "boot = :boot"),
+    ("policy", ("seq",), ("wall_ns",), "boot = :boot"),
     ("configured", ("camera", "start_wall_ns"), ("start_wall_ns", "end_wall_ns"), "1"),
     ("expired", ("camera", "start_wall_ns"), ("start_wall_ns", "end_wall_ns"), "1"),
 )
