@@ -5,6 +5,7 @@ Every key, its unit and its default stand here and nowhere else. The centre's `d
 
 from __future__ import annotations
 
+import datetime
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -52,6 +53,11 @@ class StorageConfig(_Section, frozen=True):
     segment_s: PositiveFloat = 60.0
     # UUID that the disk's marker file must hold; empty: a marker is made at the first start.
     ring_id: str = ""
+    # What the disk may be written in its life, as its maker rates it ("180TB"); or its class (agent.health.endurance).
+    endurance: str = ""
+    disk_class: Literal["", "sd_endurance", "sd", "emmc", "ssd", "hdd"] = ""
+    # Until when the site is planned to run on this disk; an alert says when the disk will not last.
+    service_until: datetime.date | None = None
 
     @property
     def max_ring_bytes(self) -> int:
@@ -83,6 +89,30 @@ class OutboxConfig(_Section, frozen=True):
         return parse_bytes(self.max_bytes)
 
 
+class HoursConfig(_Section, frozen=True):
+    """One window of record = "schedule", in the site's time zone. `days` are those on which it begins; a `to` that is
+    not later than `from` is of the next day."""
+
+    start: Annotated[str, msgspec.Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = msgspec.field(name="from")
+    end: Annotated[str, msgspec.Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")] = msgspec.field(name="to")
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = msgspec.field(
+        default_factory=lambda: ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    )
+
+
+class AroundConfig(_Section, frozen=True):
+    """Of record = "around_incidents": seconds before an incident's begin and after its end. `max_buffer` bounds the
+    memory that the seconds before may take; what it cannot hold is not recorded."""
+
+    before_s: Annotated[float, msgspec.Meta(ge=0, le=120)] = 10.0
+    after_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 30.0
+    max_buffer: str = "64MiB"
+
+    @property
+    def max_buffer_bytes(self) -> int:
+        return parse_bytes(self.max_buffer)
+
+
 class CameraConfig(_Section, frozen=True):
     """One camera. `main` and `sub`: rtsp://…, v4l2:/dev/video0, picamera:0 (`main` only) or file:street.mp4 (paced as
     a live camera)."""
@@ -94,7 +124,13 @@ class CameraConfig(_Section, frozen=True):
     username: str = ""
     password_file: str = ""
     scene: str = ""
-    record: Literal["continuous"] = "continuous"
+    record: Literal["continuous", "schedule", "around_incidents"] = "continuous"
+    # Only with record = "schedule". Three windows a day and weekday are more than any site has asked for.
+    hours: Annotated[list[HoursConfig], msgspec.Meta(max_length=21)] = msgspec.field(default_factory=list)
+    around: AroundConfig = AroundConfig()
+    # Instead of storage.keep_days for this camera; and how much of the ring it may take, empty: no bound of its own.
+    keep_days: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    max_bytes: str = ""
     # A file: source starts again at its end. Off, the camera ends with the file.
     loop: bool = True
 
@@ -135,15 +171,7 @@ def _check_meaning(config: Config, name: str) -> None:
         config.zone.key.strip()
     except (ZoneInfoNotFoundError, ValueError) as exc:
         raise ConfigError(file=name, key="timezone", remedy="name a zone such as Asia/Bangkok") from exc
-    for key, size in (
-        ("storage.max_bytes", config.storage.max_bytes),
-        ("storage.min_free", config.storage.min_free),
-        ("outbox.max_bytes", config.outbox.max_bytes),
-    ):
-        try:
-            parse_bytes(size)
-        except UnitError as exc:
-            raise ConfigError(file=name, key=key, remedy=exc.remedy) from exc
+    _check_sizes(config, name)
     seen: set[str] = set()
     for camera in config.cameras:
         if camera.id in seen:
@@ -151,3 +179,46 @@ def _check_meaning(config: Config, name: str) -> None:
         if camera.id == "node":
             raise ConfigError(file=name, key="camera.id", remedy="`node` is reserved for the node's own events")
         seen.add(camera.id)
+        _check_recording(config, camera, name)
+
+
+def _check_sizes(config: Config, name: str) -> None:
+    storage = config.storage
+    sizes = {
+        "storage.max_bytes": storage.max_bytes,
+        "storage.min_free": storage.min_free,
+        "outbox.max_bytes": config.outbox.max_bytes,
+        "storage.endurance": storage.endurance or "0",
+    }
+    for camera in config.cameras:
+        sizes[f"camera {camera.id}.max_bytes"] = camera.max_bytes or "0"
+        sizes[f"camera {camera.id}.around.max_buffer"] = camera.around.max_buffer
+    for key, size in sizes.items():
+        try:
+            parse_bytes(size)
+        except UnitError as exc:
+            raise ConfigError(file=name, key=key, remedy=exc.remedy) from exc
+    if storage.endurance and storage.disk_class:
+        remedy = "the disk's own rating says more than its class; remove storage.disk_class"
+        raise ConfigError(file=name, key="storage.endurance", remedy=remedy)
+
+
+def _check_recording(config: Config, camera: CameraConfig, name: str) -> None:
+    """What a camera's mode needs, and what another mode would silently ignore."""
+
+    def wrong(key: str, remedy: str) -> ConfigError:
+        return ConfigError(file=name, key=f"camera {camera.id}.{key}", remedy=remedy)
+
+    if camera.record == "schedule" and not camera.hours:
+        raise wrong("hours", 'record = "schedule" needs [[camera.hours]] with days, from and to')
+    if camera.record != "schedule" and camera.hours:
+        raise wrong("hours", f'record = "{camera.record}" heeds no hours; remove them or write record = "schedule"')
+    for each in camera.hours:
+        if not each.days:
+            raise wrong("hours.days", "no day is named; remove the window or name its days")
+        if each.start == each.end:
+            raise wrong("hours.to", "a window that ends as it begins: write 00:00 and 24:00 for the whole day")
+    if camera.record == "around_incidents" and not config.vision.enabled:
+        raise wrong("record", 'record = "around_incidents" needs [vision] enabled = true: nobody else sees incidents')
+    if camera.record != "around_incidents" and camera.around != AroundConfig():
+        raise wrong("around", f'record = "{camera.record}" heeds no [camera.around]; remove it')
