@@ -12,7 +12,8 @@ WaysideError
 │   ├── CameraStalled       it was connected and stopped sending
 │   │   └── CameraHung       its driver does not return; only a new process helps
 │   ├── CameraEnded         it ended the stream (a killed RTSP server is a clean end of file)
-│   └── StreamUnsupported   it sends what cannot be recorded natively
+│   ├── StreamUnsupported   it sends what cannot be recorded natively
+│   └── SoundUnsupported    its sound cannot be recorded; its pictures are
 ├── FootageError         the ring on disk
 │   ├── DiskError           the disk refused: full, I/O error, read-only; `reason` is the gap it causes
 │   ├── RingMissing         the ring's marker is not there: its disk is not mounted
@@ -134,6 +135,11 @@ class StreamUnsupported(CameraError):
 
 
 class FootageError(WaysideError):
+class SoundUnsupported(CameraError):
+    summary = "the camera's sound cannot be recorded; its pictures are"
+    reason = "camera_refused"
+
+
     summary = "the footage cannot be used"
 
 
