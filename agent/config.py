@@ -133,6 +133,8 @@ class CameraConfig(_Section, frozen=True):
     max_bytes: str = ""
     # A file: source starts again at its end. Off, the camera ends with the file.
     loop: bool = True
+    # Sound is personal data of its own: on only where the site's purpose says so (footage).
+    audio: bool = False
 
 
 class Config(_Section, frozen=True):
@@ -178,6 +180,9 @@ def _check_meaning(config: Config, name: str) -> None:
             raise ConfigError(file=name, key="camera.id", remedy=f"two cameras are called {camera.id}; rename one")
         if camera.id == "node":
             raise ConfigError(file=name, key="camera.id", remedy="`node` is reserved for the node's own events")
+        if camera.audio and not camera.main.startswith(("rtsp://", "rtsps://", "file:")):
+            remedy = f"{camera.id} has no microphone that can be recorded; take `audio` out, or use an rtsp:// camera"
+            raise ConfigError(file=name, key=f"camera {camera.id}.audio", remedy=remedy)
         seen.add(camera.id)
         _check_recording(config, camera, name)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from agent import log
 from agent.clock import Clock
 from agent.errors import CameraError
+from agent.media.ear import Ear
 from agent.media.frame import CapturedFrame, SourceFrame
 from agent.media.gop import extradata_sets, is_idr, length_bytes_of, parameter_sets
 from agent.media.opening import CameraSource, open_camera
@@ -84,19 +85,22 @@ class Capture:
         stop: threading.Event,
         *,
         viewer: FrameSink | None = None,
+        ear: Ear | None = None,
     ) -> None:
         self._address = address
         self._sinks = sinks
         self._viewer = viewer
+        self._ear = ear
         self._clock = clock
         self._stop = stop
 
     def run_once(self) -> None:
-        source = open_camera(self._address)
+        feed = None if self._ear is None else self._ear.feed
+        source = open_camera(self._address, feed)
         try:
             packets = source.packets(self._stop)
             burst = self._settle(source, packets)
-            runs = _Runs(self._address, source.shape, self._sinks, self._clock)
+            runs = _Runs(self._address, source.shape, self._sinks, self._clock, self._ear)
             runs.begin(burst.anchor)
             failure = burst.failure
             try:
@@ -110,6 +114,8 @@ class Capture:
             if failure is not None:
                 raise failure
         finally:
+            if self._ear is not None:
+                self._ear.end()
             source.close()
 
     def _show(self, source: CameraSource, runs: _Runs) -> None:
@@ -154,7 +160,10 @@ class Capture:
 class _Runs:
     """One session's runs: a broken one is followed by the next at once, because the stream itself still flows."""
 
-    def __init__(self, address: SourceAddress, shape: Shape, sinks: Sequence[Sink], clock: Clock) -> None:
+    def __init__(
+        self, address: SourceAddress, shape: Shape, sinks: Sequence[Sink], clock: Clock, ear: Ear | None
+    ) -> None:
+        self._ear = ear
         self._address = address
         self._shape = shape
         self._sinks = sinks
@@ -168,6 +177,8 @@ class _Runs:
         self._timeline = Timeline(self._address.camera, form.time_base, form.frame_duration)
         self._steering = Steering(self._address.camera, anchor)
         self._media_ns = 0
+        if self._ear is not None:
+            self._ear.begin(anchor, self._timeline)
         _log.info(
             "run begins", camera=self._address.camera, codec=form.codec.value, width=form.width, height=form.height
         )
@@ -186,6 +197,8 @@ class _Runs:
         captured = CapturedPacket(packet, stamp.pts, stamp.dts, stamp.media_ns, begins)
         for sink in self._sinks:
             sink.take(captured)
+        if self._ear is not None:
+            self._ear.listen(packet, stamp.media_ns)
 
     def place(self, frame: SourceFrame) -> CapturedFrame | None:
         """Where a picture stands in the run; None when it belongs to the one before."""

@@ -1,11 +1,14 @@
 """Writes one segment: fragmented MP4 that survives a power cut, with wall time in every fragment.
 
+The muxer knows of the video alone; sound is woven into its finished fragments, so that no picture can wait for it.
+
 Each option below was seen to matter with PyAV 18 (docs/decisions/0004).
 """
 
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import time
 from collections.abc import Callable
@@ -17,8 +20,11 @@ from typing import TYPE_CHECKING, Final
 import av
 
 from agent.media.packet import Codec
+from agent.media.whole_fragments import Weave, WholeFragments
 
 if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import OutputContainer
     from av.packet import Packet
     from av.video.stream import VideoStream
 
@@ -27,6 +33,14 @@ _BUFFER_BYTES: Final = 1 << 20
 _US_PER_S: Final = 1_000_000
 
 Summarise = Callable[[Callable[[int, int], bytes], int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSound:
+    """A second track. Fragments go to disk as `weave` returns them, which is called when their video is complete."""
+
+    template: AudioStream
+    weave: Weave
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +56,7 @@ class SegmentSettings:
     durability_s: float
     comment: str
     summarise: Summarise | None = None
+    sound: SegmentSound | None = None
 
 
 class _SegmentFile:
@@ -121,17 +136,17 @@ class SegmentWriter:
         self._summarise = settings.summarise
         self._file = _SegmentFile(settings.path)
         self._synced_bytes = 0
+        # ftyp and moov, of a segment with sound.
+        self.head = b""
         self.frames = 0
         self.write_s = 0.0
         try:
-            self._container = av.open(
-                self._file, "w", format="mp4", options=_options(settings), buffer_size=_BUFFER_BYTES
-            )
-            self._container.metadata["comment"] = settings.comment
-            self._stream = self._container.add_stream_from_template(template)
-            if settings.codec is Codec.HEVC:
-                self._stream.codec_context.codec_tag = "hvc1"
-            self._stream.time_base = settings.time_base
+            target: _SegmentFile | WholeFragments = self._file
+            if settings.sound is not None:
+                self.head = _head_with_sound(settings, template, settings.sound.template)
+                target = WholeFragments(self._file.write, self.head, settings.sound.weave)
+            self._container = av.open(target, "w", format="mp4", options=_options(settings), buffer_size=_BUFFER_BYTES)
+            self._stream = _add_video(self._container, settings, template)
             # The head now, so that a stream which no segment can hold is known before the first packet.
             self._container.start_encoding()
             self._check()
@@ -198,16 +213,37 @@ class SegmentWriter:
             raise self._file.failure
 
 
+def _add_video(container: OutputContainer, settings: SegmentSettings, template: VideoStream) -> VideoStream:
+    container.metadata["comment"] = settings.comment
+    stream = container.add_stream_from_template(template)
+    if settings.codec is Codec.HEVC:
+        stream.codec_context.codec_tag = "hvc1"
+    stream.time_base = settings.time_base
+    return stream
+
+
+def _head_with_sound(settings: SegmentSettings, template: VideoStream, sound: AudioStream) -> bytes:
+    """ftyp and moov of both tracks, by a muxer that never gets a packet."""
+    kept = io.BytesIO()
+    with av.open(kept, "w", format="mp4", options=_options(settings)) as container:
+        _add_video(container, settings, template)
+        container.add_stream_from_template(sound)
+        container.start_encoding()
+        return kept.getvalue()
+
+
 def _options(settings: SegmentSettings) -> dict[str, str]:
+    # Sound moves the fragments from where the muxer believes them to be, which is all that its trailer would list.
+    trailer = "" if settings.sound is None else "+skip_trailer"
     return {
         # A fragment ends at each IDR; the head is complete at once, so any file that was cut still plays.
-        "movflags": "frag_keyframe+empty_moov+default_base_moof",
+        "movflags": "frag_keyframe+empty_moov+default_base_moof" + trailer,
         # And never later than the durability that was promised.
         "frag_duration": str(int(settings.durability_s * _US_PER_S)),
         # Wall time of each fragment, which needs stamps that count from 1970 …
         "write_prft": "pts",
         # … and that FFmpeg would otherwise shift to 0: every prft would silently say 1970.
         "avoid_negative_ts": "disabled",
-        # Sound that stops would hold 12 s of video back.
+        # One track waits for nothing; were there ever two, one that stops would hold 12 s of the other back.
         "max_interleave_delta": "100000",
     }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from agent.media.csi import SCHEME
 from agent.media.frame import SourceFrame
 from agent.media.packet import StreamFormat
+from agent.media.sound_feed import SoundFeed
 from agent.media.source import Shape, SourceAddress, open_source
 
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ class CameraSource(Protocol):
     def close(self) -> None: ...
 
 
-def open_camera(address: SourceAddress) -> CameraSource:
-    """Connect and learn the format. Raises the CameraError that says why not and what to do."""
+def open_camera(address: SourceAddress, feed: SoundFeed | None = None) -> CameraSource:
+    """Connect and learn the format; a file's sound goes to `feed`. Raises the CameraError that says why not and what to
+    do."""
     if address.url.startswith(SCHEME):
         from agent.media.csi_source import open_csi
 
         return open_csi(address)
-    return open_source(address)
+    return open_source(address, feed)

@@ -19,9 +19,11 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import av
 
 from agent.errors import CameraEnded, CameraError, CameraRefused, CameraStalled, CameraUnreachable, StreamUnsupported
+from agent.media.file_sound import FileSound
 from agent.media.frame import SourceFrame
 from agent.media.pace import paced, sipped
 from agent.media.packet import Codec, StreamFormat
+from agent.media.sound_feed import SoundFeed
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -35,8 +37,8 @@ STALL_LIMIT_S: Final = 5.0
 # FFmpeg reads ahead to guess rate and size; the parameters stand in the SDP or the first IDR, so little is enough. What
 # it read is kept and comes first (with `nobuffer` it would be thrown away, the first IDR with it).
 #
-# Sound is not asked for: it would cost its packets, and with two streams FFmpeg moves the time stamps to the first RTCP
-# report (libavformat/rtpdec.c, finalize_packet).
+# Sound is not asked for here: with two streams FFmpeg moves the time stamps to the first RTCP report (libavformat/
+# rtpdec.c, finalize_packet), and a sound that cannot be set up ends the session. It has its own (media.sound_session).
 _RTSP: Final = {"rtsp_transport": "tcp", "allowed_media_types": "video", "analyzeduration": "1000000"}
 _DEFAULT_RATE: Final = Fraction(25)
 
@@ -86,8 +88,16 @@ class Shape:
 class Source:
     """An open stream. Owned by the thread that opened it, but for `shape`."""
 
-    def __init__(self, address: SourceAddress, container: InputContainer, stream: VideoStream, codec: Codec) -> None:
+    def __init__(
+        self,
+        address: SourceAddress,
+        container: InputContainer,
+        stream: VideoStream,
+        codec: Codec,
+        sound: FileSound | None = None,
+    ) -> None:
         self.address = address
+        self._sound = sound
         self._container = container
         self._stream = stream
         rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
@@ -101,7 +111,7 @@ class Source:
     def packets(self, stop: threading.Event) -> Iterator[Packet[VideoStream]]:
         """Access units in the order of the stream until `stop`. Raises a CameraError when the stream ends by itself."""
         reads = (
-            paced(self._container, self._stream, stop, loops=self.address.loops)
+            paced(self._container, self._stream, stop, loops=self.address.loops, on_sound=self._sound)
             if self.address.is_file
             else sipped(self._container.demux(self._stream), stop)
         )
@@ -119,7 +129,7 @@ class Source:
                     raise _stalled(self.address)
                 asked_s = time.monotonic()
         except (av.FFmpegError, OSError) as exc:
-            raise _reading_failed(self.address, exc) from exc
+            raise reading_failed(self.address, exc) from exc
         if not stop.is_set():
             raise CameraEnded(camera=self.address.camera, source=self.address.shown)
 
@@ -131,8 +141,9 @@ class Source:
         self._container.close()
 
 
-def open_source(address: SourceAddress) -> Source:
-    """Connect and learn the format. Raises the CameraError that says why not and what to do."""
+def open_source(address: SourceAddress, feed: SoundFeed | None = None) -> Source:
+    """Connect and learn the format; a file's sound goes to `feed`. Raises the CameraError that says why not and what to
+    do."""
     try:
         container = _open(address)
     except (av.FFmpegError, OSError) as exc:
@@ -141,10 +152,19 @@ def open_source(address: SourceAddress) -> Source:
         stream = next(iter(container.streams.video), None)
         if stream is None:
             raise StreamUnsupported(camera=address.camera, source=address.shown, remedy="it sends no video")
-        return Source(address, container, stream, _codec_of(address, stream))
+        sound = FileSound.of(container, feed, camera=address.camera) if feed is not None and address.is_file else None
+        return Source(address, container, stream, _codec_of(address, stream), sound)
     except CameraError:
         container.close()
         raise
+
+
+def open_for_sound(address: SourceAddress) -> InputContainer:
+    """A session with an RTSP camera in which it is asked for sound alone. Raises as `open_source`."""
+    try:
+        return _connect(address, _RTSP | {"allowed_media_types": "audio"})
+    except (av.FFmpegError, OSError) as exc:
+        raise _opening_failed(address, exc) from exc
 
 
 def shape_of(address: SourceAddress, data: bytes, before: StreamFormat) -> Shape:
@@ -175,13 +195,13 @@ def _open(address: SourceAddress) -> InputContainer:
         # Cameras that encode by themselves offer this format; raw pictures are not recorded (architecture, decision 1).
         return av.open(address.url.removeprefix("v4l2:"), format="v4l2", options={"input_format": "h264"})
     if address.is_network:
-        return av.open(
-            _with_credentials(address),
-            options=_RTSP,
-            timeout=(OPEN_LIMIT_S, STALL_LIMIT_S),
-        )
+        return _connect(address, _RTSP)
     remedy = "write rtsp://…, v4l2:/dev/video0, picamera:0 or file:street.mp4"
     raise CameraUnreachable(camera=address.camera, source=address.shown, remedy=remedy)
+
+
+def _connect(address: SourceAddress, options: dict[str, str]) -> InputContainer:
+    return av.open(_with_credentials(address), options=options, timeout=(OPEN_LIMIT_S, STALL_LIMIT_S))
 
 
 def _with_credentials(address: SourceAddress) -> str:
@@ -230,7 +250,8 @@ def _stalled(address: SourceAddress) -> CameraStalled:
     return CameraStalled(camera=address.camera, source=address.shown, remedy=remedy)
 
 
-def _reading_failed(address: SourceAddress, exc: Exception) -> CameraError:
+def reading_failed(address: SourceAddress, exc: Exception) -> CameraError:
+    """What FFmpeg's refusal to read on means."""
     facts = {"camera": address.camera, "source": address.shown}
     # PyAV ends a read that took too long with FFmpeg's "exit requested".
     if isinstance(exc, av.ExitError | TimeoutError):

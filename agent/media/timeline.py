@@ -109,6 +109,13 @@ class Timeline:
             return None
         return self._ns(pts + self._wrapped - self._origin) + self._bent_ns + self._gained_ns
 
+    def reach(self, at_ns: int) -> int | None:
+        """Media time of a moment on the stream's own line, before the run's beginning negative; None before the first
+        packet."""
+        if self._origin is None:
+            return None
+        return at_ns + self._ns(self._wrapped - self._origin) + self._bent_ns + self._gained_ns
+
     def bend(self, by_ns: int, over_ns: int) -> None:
         """From here on let media time run ahead of the stream's own (or behind) until it has gained `by_ns`."""
         if self._origin is not None:

@@ -16,6 +16,9 @@ from agent.health.held_clock import HeldClock
 from agent.identity import new_uuid7
 from agent.link import LinkClient
 from agent.media.capture import Capture, CapturedPacket, Session, Sink
+from agent.media.ear import Ear
+from agent.media.sound_feed import SoundFeed
+from agent.media.sound_session import SoundSession
 from agent.media.source import Shape, SourceAddress, read_password
 from agent.notices import (
     Goodbye,
@@ -48,6 +51,8 @@ _JOIN_S: Final = 6.0
 _CAPTURE_JOIN_S: Final = 0.7
 # A camera is asked again soon, because the line to it is ours; ten seconds spare a camera that refuses.
 _BACKOFF: Final = Backoff(initial_s=0.3, max_s=10.0)
+# A microphone that is off stays off for long; pictures need the camera's attention more.
+_SOUND_BACKOFF: Final = Backoff(initial_s=1.0, max_s=60.0)
 
 _log = log.get("camera")
 
@@ -131,7 +136,10 @@ class _CameraProcess:
         main_sinks: list[Sink] = [self._inlet]
         # Twice the rate of analysis: vision's own grid begins when it does, and would miss every other one of the same.
         self._frames_fps = 2 * config.vision.rate_fps if config.vision.enabled and shows_pictures(camera) else 0.0
+        self._sound = SoundFeed()
         self._stages = [self._capture(main_sinks, camera.main, clock, StreamRole.MAIN)]
+        if camera.audio and not camera.main.startswith("file:"):
+            self._stages.append(self._hear(clock))
         if not config.vision.enabled:
             return
         if camera.sub:
@@ -176,11 +184,11 @@ class _CameraProcess:
 
         def session() -> None:
             self._progress.beat(loop)
-            password = read_password(camera.password_file, camera=camera.id)
-            address = SourceAddress(camera.id, url, camera.username, password, camera.loop, self._frames_fps)
+            address = self._address(url)
             viewer = self._vision if self._frames_fps else None
             pulse = _Pulse(self._progress, loop)
-            Capture(address, [pulse, *sinks], clock, self._stop, viewer=viewer).run_once()
+            ear = Ear(self._sound, self._recorder) if camera.audio and role is StreamRole.MAIN else None
+            Capture(address, [pulse, *sinks], clock, self._stop, viewer=viewer, ear=ear).run_once()
 
         def failed(exc: Exception) -> None:
             # Told again by the session that it ended; where none could begin, only here.
@@ -192,6 +200,16 @@ class _CameraProcess:
                 self._stop.wait()
 
         return Stage(loop, session, stop=self._stop, backoff=_BACKOFF, on_failure=failed)
+
+    def _address(self, url: str) -> SourceAddress:
+        camera = self._camera
+        password = read_password(camera.password_file, camera=camera.id)
+        return SourceAddress(camera.id, url, camera.username, password, camera.loop, self._frames_fps)
+
+    def _hear(self, clock: Clock) -> Stage:
+        """Sound's own session and thread, which the watchdog leaves alone: without it there are still pictures."""
+        session = SoundSession(lambda: self._address(self._camera.main), self._sound, clock, self._stop)
+        return Stage("sound", session.run_once, stop=self._stop, backoff=_SOUND_BACKOFF)
 
     def _record_once(self, recorder_stop: threading.Event) -> None:
         self._recorder.run_once(recorder_stop)

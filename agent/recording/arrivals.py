@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from agent.errors import CameraError
 from agent.media.capture import CapturedPacket, Session
+from agent.media.sound import CapturedSound
+from agent.media.sound_shape import SoundShape
 from agent.media.source import Shape
 
 
@@ -44,4 +46,4 @@ class Replayed:
     items: tuple[Arrival, ...]
 
 
-Arrival = Begin | CapturedPacket | Change | End | Replayed | Skipped
+Arrival = Begin | CapturedPacket | CapturedSound | Change | End | Replayed | Skipped | SoundShape

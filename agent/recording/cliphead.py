@@ -16,8 +16,9 @@ from agent.errors import SegmentDamaged
 from agent.recording.boxes import box, children, full_box, read_header, require, unpack
 from agent.recording.cut import ClipFile
 from agent.recording.fragment import move_reference_time
-from agent.recording.movie import Movie
+from agent.recording.movie import SOUND_HANDLER, Movie
 from agent.recording.segment import Fragment
+from agent.recording.soundcut import Heard, place_sound
 from agent.units import NS_PER_S
 
 _U32 = struct.Struct(">I")
@@ -133,11 +134,11 @@ def _sidx(file: ClipFile, placed: Sequence[Placed], end: int) -> bytes:
     return full_box(b"sidx", 1, 0, head, *references)
 
 
-def retime(head: bytes, movie: Movie, *, sequence: int, shift: Shift) -> bytes:
+def retime(head: bytes, movie: Movie, *, sequence: int, shift: Shift, heard: Heard) -> bytes:
     """A fragment's headers with a new sequence number and shifted times.
 
-    `head` is prft, moof and the header of mdat; nothing changes its size, so sample addresses hold. Raises
-    SegmentDamaged.
+    `head` is prft, moof and the header of mdat; nothing changes its size, so sample addresses hold. `heard` is the
+    file's. Raises SegmentDamaged.
     """
     patched = bytearray(head)
     at = 0
@@ -158,9 +159,11 @@ def retime(head: bytes, movie: Movie, *, sequence: int, shift: Shift) -> bytes:
             track = movie.track(unpack(_U32, head, require(inner, b"tfhd"), 4)[0])
             tfdt = require(inner, b"tfdt")
             field = _U64 if unpack(_U32, head, tfdt)[0] >> 24 else _U32
-            # Sound that began a few ms before the first picture would lie before 0, which tfdt cannot say.
-            moved = max(unpack(field, head, tfdt, 4)[0] + shift.ticks * track.timescale // movie.video.timescale, 0)
-            if moved >> (8 * field.size):
+            moved = unpack(field, head, tfdt, 4)[0] + shift.ticks * track.timescale // movie.video.timescale
+            if track.handler == SOUND_HANDLER:
+                place_sound(patched, traf, track, at=moved, heard=heard)
+                continue
+            if not 0 <= moved < 1 << (8 * field.size):
                 raise SegmentDamaged(reason="a decode time does not fit its box")
             field.pack_into(patched, tfdt.body + 4, moved)
     return bytes(patched)

@@ -12,6 +12,7 @@ from agent.recording.cliphead import Placed, Shift, clip_head, place, retime
 from agent.recording.cut import ClipFile, Piece
 from agent.recording.naming import SegmentName
 from agent.recording.segment_file import open_segment
+from agent.recording.soundcut import Heard
 
 # What was written, in order; the view is used again once this returns.
 OnWritten = Callable[[memoryview], object]
@@ -46,6 +47,7 @@ class ClipWriter:
         self._on_written = on_written
         self._buffer = memoryview(bytearray(_STEP_BYTES))
         self._out = -1
+        self._heard = Heard()
         self.size_bytes = 0
 
     def write(self, part: Path) -> int:
@@ -80,7 +82,7 @@ class ClipWriter:
                 head_bytes = fragment.payload_offset - fragment.offset
                 head = os.pread(source, head_bytes, fragment.offset)
                 try:
-                    self._put(retime(head, self._file.movie, sequence=number, shift=shift))
+                    self._put(retime(head, self._file.movie, sequence=number, shift=shift, heard=self._heard))
                 except SegmentDamaged as exc:
                     raise ClipRefused(reason="footage_changed", path=piece.path.name) from exc
                 self._copy(source, fragment.payload_offset, fragment.size_bytes - head_bytes, piece.path.name)

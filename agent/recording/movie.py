@@ -13,6 +13,7 @@ from agent.errors import SegmentDamaged
 from agent.recording.boxes import Box, children, descend, find, require, unpack
 
 VIDEO_HANDLER = b"vide"
+SOUND_HANDLER = b"soun"
 
 # Sample entries of 14496-15 and QuickTime; a camera's JPEG stream arrives as mp4v or jpeg.
 _CODECS = {

@@ -65,7 +65,8 @@ class SegmentName:
 class SegmentComment(msgspec.Struct, frozen=True, kw_only=True):
     """What the muxer writes as JSON into the `moov`'s comment, so that the files alone rebuild the index.
 
-    `clock_error_s` is None when nothing vouches for the clock. Fields that a later version adds are ignored.
+    `clock_error_s` is None when nothing vouches for the clock. `sound` says what its sound was made from ("aac" as it
+    came, "aac from pcm_mulaw"), empty without a sound track. Fields that a later version adds are ignored.
     """
 
     camera: str
@@ -77,6 +78,7 @@ class SegmentComment(msgspec.Struct, frozen=True, kw_only=True):
     start_mono_ns: int
     clock_quality: Literal["synced", "holdover", "unsynced"]
     clock_error_s: float | None
+    sound: str = ""
     v: Literal[1] = 1
 
     def encode(self) -> str:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from agent.clock import Clock
 from agent.media.capture import CapturedPacket
-from agent.media.muxer import SegmentSettings, SegmentWriter
+from agent.media.muxer import SegmentSettings, SegmentSound, SegmentWriter
+from agent.media.sound_shape import SoundShape
 from agent.media.source import Shape
 from agent.media.timeline import Anchor
 from agent.notices import SegmentClosed, SegmentOpened
 from agent.recording.boot import BootNumber
 from agent.recording.segment import SegmentComment, SegmentName
+from agent.recording.soundtrack import SoundTrack, WaitingSound, track_of, weave
 from agent.recording.summary import summarise
 from agent.units import NS_PER_MS, NS_PER_S
 
@@ -37,6 +39,7 @@ class Place:
     run: int
     shape: Shape
     n: int
+    sound: SoundShape | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,12 @@ class _Durable:
 class OpenSegment:
     """Owned by the recorder's thread. Raises OSError as the disk gave it, FFmpegError as the muxer."""
 
-    def __init__(self, settings: RecorderSettings, place: Place, first: CapturedPacket, clock: Clock) -> None:
+    def __init__(
+        self, settings: RecorderSettings, place: Place, first: CapturedPacket, clock: Clock, waiting: WaitingSound
+    ) -> None:
         shape = place.shape.format
+        sound = place.sound
+        self.sound = None if sound is None else sound.format
         self.refused = 0
         self.is_told = False
         self._durable = _Durable(0, 0, first.media_ns)
@@ -77,6 +84,7 @@ class OpenSegment:
             start_mono_ns=place.anchor.mono_ns + first.media_ns,
             clock_quality=status.quality.value,
             clock_error_s=status.error_s,
+            sound="" if sound is None else sound.format.origin.declared,
         )
         self.writer = SegmentWriter(
             SegmentSettings(
@@ -87,15 +95,28 @@ class OpenSegment:
                 durability_s=settings.durability_s,
                 comment=comment.encode(),
                 summarise=summarise,
+                sound=None if sound is None else SegmentSound(sound.template, self._weave),
             ),
             place.shape.template,
         )
+        self._waiting = waiting
+        waiting.begin_segment(first.media_ns)
+        self._heard_until_ns = first.media_ns
+        self._track: SoundTrack | None = None
+        if sound is not None:
+            self._track = track_of(self.writer.head, sound.format, origin_media_ns=int(first.dts * self._tick_ns))
+
+    def _weave(self, fragment: bytes) -> bytes:
+        track = self._track
+        assert track is not None
+        return weave(fragment, track, self._waiting.take(track, self._heard_until_ns))
 
     def write(self, captured: CapturedPacket) -> bool:
         packet = captured.packet
         # Asked before the muxer, which counts in ticks of its own.
         duration = packet.duration
         frames, end_media_ns = self.writer.frames, self._end_media_ns
+        self._heard_until_ns = captured.media_ns
         completed = self.writer.write(packet, captured.pts, captured.dts)
         if completed:
             # A fragment is written when the next packet comes: this one is not in it.
@@ -121,7 +142,9 @@ class OpenSegment:
             clock_quality=self.comment.clock_quality,
         )
 
-    def close(self) -> SegmentClosed:
+    def close(self, next_media_ns: int | None = None) -> SegmentClosed:
+        """`next_media_ns`: where the run's next segment begins, and this one's sound ends."""
+        self._heard_until_ns = self._end_media_ns if next_media_ns is None else next_media_ns
         self.writer.close()
         return self._closed(self._anchor_wall_ns + self._end_media_ns, self.writer.frames, self.writer.size_bytes)
 

@@ -17,6 +17,8 @@ from agent.clock import Clock
 from agent.errors import CameraError, DiskError, RingMissing
 from agent.mailbox import Mailbox
 from agent.media.capture import CapturedPacket, Session
+from agent.media.sound import CapturedSound
+from agent.media.sound_shape import SoundShape
 from agent.media.source import Shape
 from agent.media.timeline import ClockStepped
 from agent.notices import SegmentClosed
@@ -26,12 +28,13 @@ from agent.recording.folder import disk_error
 from agent.recording.listener import Listener
 from agent.recording.open_segment import OpenSegment, Place, RecorderSettings
 from agent.recording.outages import OutageBook
+from agent.recording.soundtrack import WaitingSound
 from agent.recording.tally import RecorderCounts, Tally
 from agent.units import NS_PER_S
 
 __all__ = ["Listener", "Recorder", "RecorderCounts", "RecorderSettings"]
 
-# Architecture, settings: 20 s of 50 fps, or 64 MiB.
+# Architecture, settings: 20 s of 50 fps, or 64 MiB; 14 s of 25 fps with sound of 48 kHz.
 _MAX_PACKETS: Final = 1_000
 _MAX_BYTES: Final = 64 * 1024 * 1024
 # The recorder is roused by an IDR and by each half second of packets, not by every packet: a wake-up costs as much as
@@ -64,6 +67,8 @@ class Recorder:
         self._session: Begin | None = None
         self._shape: Shape | None = None
         self._headless_since_ns: int | None = None
+        self._sound_shape: SoundShape | None = None
+        self._sound = WaitingSound()
         self._n = 0
         self._retry_mono_ns = 0
         self._tally = Tally()
@@ -93,6 +98,13 @@ class Recorder:
 
     def change(self, shape: Shape) -> None:
         self._mailbox.force(Change(shape))
+
+    def tune(self, shape: SoundShape) -> None:
+        self._mailbox.force(shape)
+
+    def hear(self, captured: CapturedSound) -> None:
+        # Sound that finds no room costs no picture.
+        self._tally.sound_dropped += not self._mailbox.put(captured, len(captured.data))
 
     def end(self, failure: CameraError | None = None) -> None:
         """Also without a run before it: the camera could not be reached."""
@@ -130,7 +142,7 @@ class Recorder:
 
     @property
     def counts(self) -> RecorderCounts:
-        return self._tally.counts
+        return self._tally.counts(sound_lost=self._sound.dropped)
 
     def _handle_waiting(self) -> None:
         # One by one from a queue of our own: an unforeseen failure costs one item, not the border of a run behind it.
@@ -140,10 +152,15 @@ class Recorder:
     def _handle(self, item: Arrival) -> None:
         if isinstance(item, CapturedPacket):
             self._record(item)
+        elif isinstance(item, CapturedSound):
+            self._sound.add(item)
+        elif isinstance(item, SoundShape):
+            self._sound_shape = item
         elif isinstance(item, Begin):
             self._end_run()
             self._session, self._shape, self._n = item, item.session.shape, 0
             self._headless_since_ns = None
+            self._sound.begin_run(item.session.anchor.mono_ns)
         elif isinstance(item, Change):
             self._close_segment()
             self._shape = item.shape
@@ -163,7 +180,7 @@ class Recorder:
 
     def _record(self, captured: CapturedPacket) -> None:
         if captured.is_idr and self._is_due(captured):
-            self._close_segment()
+            self._close_segment(captured.media_ns)
         if self._segment is None and not (captured.is_idr and self._open_segment(captured)):
             self._tally.lost += 1
             self._note_headless(captured)
@@ -203,6 +220,8 @@ class Recorder:
         segment = self._segment
         if segment is None:
             return False
+        if self._sound_shape is not None and self._sound_shape.format != segment.sound:
+            return True
         return captured.media_ns - segment.start_media_ns >= self._settings.segment_s * NS_PER_S
 
     def _open_segment(self, captured: CapturedPacket) -> bool:
@@ -212,9 +231,8 @@ class Recorder:
             return False
         try:
             require_ring(self._settings.data_dir, self._settings.ring_id)
-            self._segment = OpenSegment(
-                self._settings, Place(begun.session.anchor, begun.run, shape, self._n), captured, self._clock
-            )
+            place = Place(begun.session.anchor, begun.run, shape, self._n, self._sound_shape)
+            self._segment = OpenSegment(self._settings, place, captured, self._clock, self._sound)
         except OSError as exc:
             self._fail_disk(disk_error(exc))
             return False
@@ -235,7 +253,7 @@ class Recorder:
             self._outages.end(segment.start_wall_ns)
             self._listener.opened(segment.opened())
 
-    def _close_segment(self) -> None:
+    def _close_segment(self, next_media_ns: int | None = None) -> None:
         segment, self._segment = self._segment, None
         if segment is None:
             return
@@ -243,7 +261,7 @@ class Recorder:
             segment.abandon()
             return
         try:
-            closed = segment.close()
+            closed = segment.close(next_media_ns)
         except OSError as exc:
             self._abandon(segment, exc)
             return

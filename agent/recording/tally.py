@@ -11,7 +11,7 @@ _SAMPLES: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class RecorderCounts:
-    """`lost` frames arrived and were not recorded; `media_ns` is the length of all runs."""
+    """`lost` frames arrived and were not recorded; `media_ns` is the length of all runs; `sound_dropped` in packets."""
 
     recorded: int
     lost: int
@@ -19,14 +19,16 @@ class RecorderCounts:
     bytes: int
     write_p99_ms: float
     last_frame_mono_ns: int
+    sound_dropped: int = 0
 
 
 class Tally:
-    """Counted on the recorder's thread, but for `dropped`, which is capture's; read on any."""
+    """Counted on the recorder's thread, but for `dropped` and `sound_dropped`, which are capture's; read on any."""
 
     def __init__(self) -> None:
         self.dropped = 0
         self.lost = 0
+        self.sound_dropped = 0
         self._recorded = self._bytes = 0
         self._past_runs_ns = self._run_ns = 0
         self._last_frame_mono_ns = 0
@@ -51,8 +53,7 @@ class Tally:
     def end_run(self) -> None:
         self._past_runs_ns, self._run_ns = self._past_runs_ns + self._run_ns, 0
 
-    @property
-    def counts(self) -> RecorderCounts:
+    def counts(self, *, sound_lost: int = 0) -> RecorderCounts:
         samples = sorted(self._write_ms)
         return RecorderCounts(
             recorded=self._recorded,
@@ -61,4 +62,5 @@ class Tally:
             bytes=self._bytes,
             write_p99_ms=samples[int(len(samples) * 0.99)] if samples else 0.0,
             last_frame_mono_ns=self._last_frame_mono_ns,
+            sound_dropped=self.sound_dropped + sound_lost,
         )

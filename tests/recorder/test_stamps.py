@@ -32,7 +32,8 @@ def spoilt(playback: Playback, faults: dict[int, str], *, wraps_at: int, bits: i
     shift = wrap - wraps_at * form.frame_duration
     for at, packet in enumerate(playback.packets()):
         fault = faults.get(at, "")
-        shift += round({"pause": 3.0, "slip": -0.3}.get(fault, 0.0) / form.time_base)
+        # Eight slips at most, and even in a row they stay within the half second that is no leap.
+        shift += round({"pause": 3.0, "slip": -0.06}.get(fault, 0.0) / form.time_base)
         stamp = timeline.stamp(
             None if fault in ("no pts", "neither") else (packet.pts + shift) % wrap,
             None if fault in ("no dts", "neither") else (packet.dts + shift) % wrap,

@@ -1,0 +1,79 @@
+"""Brings a camera's sound to its pictures' line, on the thread that captures them."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from agent.media.lipsync import LipSync
+from agent.media.sound import CapturedSound, SourceSound
+from agent.media.sound_feed import SoundFeed
+from agent.media.sound_shape import SoundShape, SoundSink
+from agent.media.timeline import Anchor, Timeline
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.stream import Stream
+    from av.video.stream import VideoStream
+
+S = TypeVar("S", bound="Stream")
+
+# AVProducerReferenceTime of libavcodec/defs.h: wall clock in µs, as the camera's last RTCP report has it, and flags.
+_REFERENCE: Final = struct.Struct("=q")
+_NS_PER_US: Final = 1_000
+
+
+class Ear:
+    """`feed` is read with each picture, so that sound is never placed by pictures that come after it."""
+
+    def __init__(self, feed: SoundFeed, sink: SoundSink) -> None:
+        self.feed = feed
+        self._sink = sink
+        self._lipsync = LipSync()
+        self._timeline: Timeline | None = None
+        self._early: list[SourceSound] = []
+
+    def begin(self, anchor: Anchor, timeline: Timeline) -> None:
+        """A run begins; what is heard already waits for its first picture."""
+        self._timeline = timeline
+        self._lipsync.begin_run(anchor.mono_ns)
+        self._early += self._take()
+        self.feed.wanted.set()
+
+    def end(self) -> None:
+        self.feed.wanted.clear()
+        self._early.clear()
+
+    def listen(self, packet: Packet[VideoStream], media_ns: int) -> None:
+        """This picture was captured; so is what was heard until now."""
+        ntp_ns = reported_ns(packet)
+        if ntp_ns is not None:
+            self._lipsync.note_picture(media_ns, ntp_ns)
+        sounds = self._take()
+        if self._early:
+            sounds, self._early = [*self._early, *sounds], []
+        for sound in sounds:
+            at_ns = self._place(sound)
+            if at_ns is not None:
+                self._sink.hear(CapturedSound(at_ns, sound.duration_ns, sound.data))
+
+    def _take(self) -> list[SourceSound]:
+        sounds: list[SourceSound] = []
+        for item in self.feed.take():
+            if isinstance(item, SoundShape):
+                self._sink.tune(item)
+            else:
+                sounds.append(item)
+        return sounds
+
+    def _place(self, sound: SourceSound) -> int | None:
+        if sound.line == 0:
+            return None if self._timeline is None else self._timeline.reach(sound.at_ns)
+        return self._lipsync.place(sound)
+
+
+def reported_ns(packet: Packet[S]) -> int | None:
+    """When a packet was made by its camera's own clock; None before the first RTCP report, and for a file."""
+    if not packet.has_sidedata("prft"):
+        return None
+    return int(_REFERENCE.unpack_from(bytes(packet.get_sidedata("prft")))[0]) * _NS_PER_US

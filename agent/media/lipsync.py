@@ -1,0 +1,104 @@
+"""Where a sound that came on a line of its own stands among the pictures. Pure.
+
+Two things tell. When each came: whatever delays a packet only ever makes it later, so the least late of some seconds is
+taken at its word, as for a run's anchor (ADR 7). And what the camera itself says in its RTCP sender reports, by its own
+clock, of pictures and sound alike (RFC 3550, 6.4.1): which is exact, unless that clock is set meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from agent.media.sound import SourceSound
+from agent.units import NS_PER_MS, NS_PER_S
+
+# In this time some packet of every line came without waiting behind another.
+_WINDOW_NS: Final = 10 * NS_PER_S
+# A camera's reports and the arrivals agree within what it needs to encode a picture; beyond this they are wrong.
+_PLAUSIBLE_NS: Final = NS_PER_S
+# Below this the place is moved slowly, 2 ms a second: crystals part by 0.1 ms a second, reports jitter by 10 ms.
+_STILL_NS: Final = 20 * NS_PER_MS
+_SLOWLY: Final = 500
+# A camera whose clock is set says so of pictures and sound up to 5 s apart, the distance of its reports (RFC 3550,
+# 6.2); what is true stays so for longer.
+_PERSISTS_NS: Final = 6 * NS_PER_S
+
+
+@dataclass(slots=True)
+class _Line:
+    """What is known of one line. `offset_ns` is what is added to a sound's own time to make it media time; `least_ns`
+    is how late the least late packet of this window came, and of the one before, by the monotonic clock."""
+
+    number: int
+    offset_ns: int | None = None
+    is_reported: bool = False
+    parted_since_ns: int | None = None
+    window_from_ns: int = 0
+    least_ns: int | None = None
+    least_before_ns: int | None = None
+
+    def note(self, sound: SourceSound) -> int:
+        """How late the least late one was, now that this one came."""
+        if self.least_ns is not None and sound.at_ns - self.window_from_ns > _WINDOW_NS:
+            self.least_before_ns, self.least_ns = self.least_ns, None
+        # It cannot leave the camera before its last sample was heard.
+        late_ns = sound.arrived_mono_ns - sound.at_ns - sound.duration_ns
+        if self.least_ns is None:
+            self.window_from_ns, self.least_ns = sound.at_ns, late_ns
+        self.least_ns = min(self.least_ns, late_ns)
+        return self.least_ns if self.least_before_ns is None else min(self.least_ns, self.least_before_ns)
+
+    def follow(self, wanted_ns: int, sound: SourceSound, *, is_reported: bool) -> int:
+        """The offset from here on, now that it should be `wanted_ns`."""
+        offset_ns = self.offset_ns
+        if offset_ns is None or (is_reported and not self.is_reported):
+            offset_ns, self.is_reported = wanted_ns, is_reported
+        parted_ns = wanted_ns - offset_ns
+        if abs(parted_ns) <= _STILL_NS:
+            most_ns = sound.duration_ns // _SLOWLY
+            offset_ns += max(-most_ns, min(most_ns, parted_ns))
+            self.parted_since_ns = None
+        elif self.parted_since_ns is None:
+            self.parted_since_ns = sound.at_ns
+        elif sound.at_ns - self.parted_since_ns > _PERSISTS_NS:
+            offset_ns, self.parted_since_ns = wanted_ns, None
+        self.offset_ns = offset_ns
+        return offset_ns
+
+
+class LipSync:
+    """One camera's, over its runs. Owned by the capture's thread."""
+
+    def __init__(self) -> None:
+        self._anchor_mono_ns = 0
+        # Media time less the camera's own time, of the pictures.
+        self._picture_ns: int | None = None
+        self._line = _Line(0)
+
+    def begin_run(self, anchor_mono_ns: int) -> None:
+        """Media time 0 is now this moment of the monotonic clock."""
+        if self._line.offset_ns is not None:
+            self._line.offset_ns -= anchor_mono_ns - self._anchor_mono_ns
+        self._anchor_mono_ns = anchor_mono_ns
+        self._picture_ns = None
+
+    def note_picture(self, media_ns: int, ntp_ns: int) -> None:
+        """A picture of this media time was taken then by the camera's clock."""
+        self._picture_ns = media_ns - ntp_ns
+
+    def place(self, sound: SourceSound) -> int:
+        """Its media time in this run; negative before the first picture."""
+        if sound.line != self._line.number:
+            self._line = _Line(sound.line)
+        arrived_ns = self._line.note(sound) - self._anchor_mono_ns
+        reported_ns = self._reported(sound, arrived_ns)
+        wanted_ns = arrived_ns if reported_ns is None else reported_ns
+        return sound.at_ns + self._line.follow(wanted_ns, sound, is_reported=reported_ns is not None)
+
+    def _reported(self, sound: SourceSound, arrived_ns: int) -> int | None:
+        """The offset by the camera's reports, where it makes any and they can be true."""
+        if sound.ntp_ns is None or self._picture_ns is None:
+            return None
+        reported_ns = sound.ntp_ns - sound.at_ns + self._picture_ns
+        return reported_ns if abs(reported_ns - arrived_ns) <= _PLAUSIBLE_NS else None
