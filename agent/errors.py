@@ -134,12 +134,12 @@ class StreamUnsupported(CameraError):
     reason = "camera_refused"
 
 
-class FootageError(WaysideError):
 class SoundUnsupported(CameraError):
     summary = "the camera's sound cannot be recorded; its pictures are"
     reason = "camera_refused"
 
 
+class FootageError(WaysideError):
     summary = "the footage cannot be used"
 
 
