@@ -54,9 +54,14 @@ def open_store(data_dir: Path, *, readonly: bool = False) -> sqlite3.Connection:
         raise StoreError(path=str(path), detail=str(exc), remedy="check the folder and its permissions") from exc
     try:
         _prepare(conn, readonly=readonly)
+        is_of_this_version = _version_of(conn) == _version()
     except sqlite3.Error as exc:
         conn.close()
         raise StoreError(path=str(path), detail=str(exc), remedy=_RECOVER) from exc
+    if not is_of_this_version:
+        # Met by a reader only, who may come in the very moment in which the agent makes its store.
+        conn.close()
+        raise StoreError(path=str(path), remedy="it has no tables of this version yet; start the agent once")
     return conn
 
 
@@ -81,13 +86,21 @@ def _prepare(conn: sqlite3.Connection, *, readonly: bool) -> None:
     conn.execute("PRAGMA foreign_keys = ON")
     if readonly:
         conn.execute("PRAGMA query_only = ON")
-        conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         return
     conn.execute("PRAGMA journal_mode = WAL")
     conn.execute("PRAGMA synchronous = FULL")
-    schema = _schema.read_text(encoding="utf-8")
-    # The schema's own checksum is its version: an unchanged store is opened without taking the write lock.
-    version = zlib.crc32(schema.encode()) & 0x7FFF_FFFF
-    if conn.execute("PRAGMA user_version").fetchone()[0] != version:
+    # An unchanged store is opened without taking the write lock.
+    if _version_of(conn) != _version():
+        schema = _schema.read_text(encoding="utf-8")
         dropped = "".join(f"DROP TABLE IF EXISTS {table};\n" for table in REBUILT)
-        conn.executescript(f"BEGIN IMMEDIATE;\n{dropped}{schema}\nPRAGMA user_version = {version};\nCOMMIT;")
+        conn.executescript(f"BEGIN IMMEDIATE;\n{dropped}{schema}\nPRAGMA user_version = {_version()};\nCOMMIT;")
+
+
+def _version_of(conn: sqlite3.Connection) -> int:
+    version: int = conn.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _version() -> int:
+    """The schema's own checksum."""
+    return zlib.crc32(_schema.read_bytes()) & 0x7FFF_FFFF

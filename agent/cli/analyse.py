@@ -117,19 +117,16 @@ def _run(source: VideoFile, sight: Sight, scene: Scene | None, sink: _Sink, *, k
 
 
 def _read_scene(path: Path | None) -> Scene | None:
-    """Raises ConfigError when the file cannot be read or is wrong; says on stderr what of it is not watched for yet."""
+    """Raises ConfigError when the file cannot be read or is wrong."""
     if path is None:
         return None
-    from agent.scene.file import decode_scene, unsupported
+    from agent.scene.file import decode_scene
 
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(file=str(path), remedy=f"the scene cannot be read ({exc}); give the right --scene") from exc
-    scene = decode_scene(text, name=str(path))
-    for missing in unsupported(scene):
-        typer.echo(f"{path}: {missing} is accepted and not watched for in this version", err=True)
-    return scene
+    return decode_scene(text, name=str(path))
 
 
 @contextlib.contextmanager

@@ -215,7 +215,7 @@ def _check_stream(camera: CameraConfig, role: str, url: str) -> CheckResult:
 
 
 def _check_scene(camera: CameraConfig) -> CheckResult:
-    from agent.scene.file import decode_scene, unsupported
+    from agent.scene.file import decode_scene
 
     about = f"camera {camera.id} scene"
     try:
@@ -226,7 +226,4 @@ def _check_scene(camera: CameraConfig) -> CheckResult:
         return CheckResult(about, Verdict.FAILED, f"{camera.scene} cannot be read: {exc}")
     if scene.camera not in ("", camera.id):
         return CheckResult(about, Verdict.FAILED, f"{camera.scene} is the scene of {scene.camera}; name the right file")
-    waiting = ", ".join(unsupported(scene))
-    if waiting:
-        return CheckResult(about, Verdict.WARNING, f"not watched for yet: {waiting}")
     return CheckResult(about, Verdict.OK, f"{len(scene.zones)} zones, {len(scene.lines)} lines")

@@ -29,7 +29,7 @@ from agent.processes.sight import Sight
 from agent.processes.snapshot import SnapshotDesk
 from agent.processes.spreading import IncidentSpread
 from agent.processes.watch import CameraWatch, WatchCounts
-from agent.scene.file import decode_scene, unsupported
+from agent.scene.file import decode_scene
 from agent.scene.grammar import Scene
 from agent.stage import Backoff, Stage
 
@@ -164,8 +164,6 @@ def read_scene(camera: CameraConfig) -> Scene | None:
     if scene.camera not in ("", camera.id):
         _log.error("scene is another camera's, watched for motion only", camera=camera.id, scene_camera=scene.camera)
         return None
-    for path in unsupported(scene):
-        _log.warning("scene asks for what is not watched for yet", camera=camera.id, key=path)
     return scene
 
 

@@ -27,12 +27,6 @@ def decode_scene(text: str, *, name: str) -> Scene:
     return scene
 
 
-def unsupported(scene: Scene) -> tuple[str, ...]:
-    """What the scene asks for and this version does not do yet, as paths of the file, in its order."""
-    found = tuple(f"approach[{index}]" for index in range(len(scene.approaches)))
-    return (*found, "calibration") if scene.calibration is not None else found
-
-
 def _faults(scene: Scene) -> Iterator[tuple[str, str]]:
     """(path, remedy) of what is well formed and makes no sense, the first in the file first."""
     yield from _repeated("zone", [zone.id for zone in scene.zones])

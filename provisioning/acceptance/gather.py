@@ -15,7 +15,7 @@ from agent.enrolment.nodekey import load_key
 from agent.enrolment.standing import Standing
 from agent.errors import ConfigError, StoreError
 from agent.recording.incidents import read_still
-from agent.scene.file import decode_scene, unsupported
+from agent.scene.file import decode_scene
 from agent.scene.grammar import Scene
 from agent.store import open_store
 from agent.units import NS_PER_S
@@ -111,7 +111,6 @@ def summarise_scene(home: NodeHome, camera: CameraConfig) -> SceneSummary | None
         lines=len(scene.lines),
         masks=len(scene.masks),
         ground_points=len(scene.calibration.points) if scene.calibration else 0,
-        unsupported=tuple(sorted({path.rpartition(".")[2] for path in unsupported(scene) if ".rules." in path})),
         sha256=hashlib.sha256(text.encode()).hexdigest(),
     )
 

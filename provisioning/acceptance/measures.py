@@ -28,20 +28,19 @@ class NodeMeasures:
 
 @dataclass(frozen=True, slots=True)
 class SceneSummary:
-    """`zones`: each zone's id with the rules it is watched for, in words of the grammar. `unsupported`: rules that this
-    version stores and does not watch for yet. `sha256` is of the scene file."""
+    """`zones`: each zone's id with the rules it is watched for, in words of the grammar. `sha256` is of the
+    scene file."""
 
     zones: tuple[tuple[str, tuple[str, ...]], ...]
     lines: int
     masks: int
     ground_points: int
-    unsupported: tuple[str, ...]
     sha256: str
 
     @property
     def watches(self) -> bool:
         """Whether walking through some zone can be seen at all."""
-        return any(rule not in self.unsupported for _, rules in self.zones for rule in rules)
+        return any(rules for _, rules in self.zones)
 
 
 @dataclass(frozen=True, slots=True)

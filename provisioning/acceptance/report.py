@@ -58,7 +58,6 @@ class ReportScene(Up, frozen=True, kw_only=True):
     lines: int
     masks: int
     ground_points: int
-    not_watched_yet: tuple[str, ...] = ()
     sha256: Sha256
 
 
@@ -234,7 +233,6 @@ def _scene(scene: SceneSummary) -> ReportScene:
         lines=scene.lines,
         masks=scene.masks,
         ground_points=scene.ground_points,
-        not_watched_yet=scene.unsupported,
         sha256=scene.sha256,
     )
 

@@ -107,7 +107,7 @@ def _judge_store(config: Config, clock: Clock) -> Iterator[CheckResult]:
                 now_ns = clock.wall_ns()
                 span = WallSpan(now_ns - _LOOK_BACK_S * NS_PER_S, now_ns)
                 yield judge_recording(account.account(conn, data_dir, [camera.id], span, now_ns)[0])
-    except StoreError as exc:
+    except (StoreError, sqlite3.Error) as exc:
         yield CheckResult("store", Verdict.FAILED, "unusable", facts={"problem": str(exc)})
 
 

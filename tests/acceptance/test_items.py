@@ -15,7 +15,7 @@ from provisioning.texts import Language
 from tests.acceptance.conftest import AIM, CHECKS, PROBE, WALK
 
 NODE = NodeMeasures("n1", "o", "s", True, "", "", "", "0", "Asia/Bangkok", "synced", 0.01)
-SCENE = SceneSummary((("lawn", ("intrusion",)),), 0, 0, 0, (), "0" * 64)
+SCENE = SceneSummary((("lawn", ("intrusion",)),), 0, 0, 0, "0" * 64)
 CLIP = ProvenClip("c01.mp4", "0" * 64, 100, "h264", 250, 10.0, 0, 10)
 CAMERA = CameraMeasures(
     id="c01",
@@ -61,8 +61,8 @@ def test_what_was_not_measured_or_failed_is_missing(change: dict[str, object], m
 
 def test_a_camera_that_watches_for_nothing_needs_no_walk() -> None:
     assert lacking(replace(CAMERA, scene=replace(SCENE, zones=()), walk=None)) == set()
-    later = replace(SCENE, zones=(("road", ("wrong_way",)),), unsupported=("wrong_way",))
-    assert lacking(replace(CAMERA, scene=later, walk=None)) == set()
+    ruleless = replace(SCENE, zones=(("road", ()),))
+    assert lacking(replace(CAMERA, scene=ruleless, walk=None)) == set()
 
 
 def test_a_failed_check_of_the_node_is_missing_and_a_warning_is_not() -> None:
@@ -100,7 +100,7 @@ def test_every_item_has_its_words_in_both_languages(language: Language) -> None:
         replace(CAMERA, clip=None, clip_problem="damaged", probe=msgspec.structs.replace(PROBE, clock_offset_s=-90.0)),
         replace(CAMERA, clip=None, clip_problem="none", probe=msgspec.structs.replace(PROBE, gop_s=20.0)),
         replace(CAMERA, clip=None, clip_problem="partial", probe=msgspec.structs.replace(PROBE, has_password=False)),
-        replace(CAMERA, aim=msgspec.structs.replace(AIM, score=100.0), scene=replace(SCENE, unsupported=("crowd",))),
+        replace(CAMERA, aim=msgspec.structs.replace(AIM, score=100.0)),
         replace(CAMERA, walk=msgspec.structs.replace(WALK, acked_ns=0)),
     ]
     items: list[Item] = [*judge(NODE, cameras, CHECKS), *judge(replace(NODE, is_enrolled=False), [], [])]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.errors import ConfigError
-from agent.scene.file import decode_scene, unsupported
+from agent.scene.file import decode_scene
 from agent.scene.grammar import Intrusion, Loitering, Scene, StoppedVehicle
 
 WHOLE = """
@@ -71,14 +71,6 @@ def test_the_whole_grammar_is_accepted() -> None:
     assert yard.rules.stopped_vehicle is None
     assert scene.approaches[0].name_th.startswith("ถนน") and scene.lines[0].points == ((0.25, 0.75), (1.0, 0.55))
     assert scene.fire.enabled and scene.calibration is not None and len(scene.masks) == 1
-
-
-def test_what_is_accepted_and_not_watched_for_yet_is_listed_by_its_path() -> None:
-    assert unsupported(decode_scene(WHOLE, name="c01.toml")) == (
-        "approach[0]",
-        "calibration",
-    )
-    assert unsupported(Scene()) == ()
 
 
 def test_an_empty_file_is_a_scene_without_zones() -> None:
