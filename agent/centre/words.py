@@ -39,7 +39,7 @@ def _sentence(data: EventData, event_type: str) -> str:
             speed = "" if data.speed_kmh is None else f" at {data.speed_kmh:.0f} km/h"
             return f"{data.label} crossed line {data.line} {data.direction.value}{speed}"
         case TrafficData():
-            return f"road {data.approach} is {data.level.value}"
+            return road_line(data)
         case RecordingData():
             why = f" ({data.reason})" if data.reason else ""
             return f"recording {data.state.value}{why}"
@@ -58,6 +58,18 @@ def _sentence(data: EventData, event_type: str) -> str:
         case SecurityData():
             return f"look at this: {data.kind}: {data.detail}"
     return event_type
+
+
+def road_line(data: TrafficData) -> str:
+    """One approach in a line: how it is, and what was counted in the minute before."""
+    vehicles = sum(data.flow.values())
+    parts = [f"{vehicles} vehicle{'' if vehicles == 1 else 's'} in the last {data.end_s - data.begin_s:.0f} s"]
+    if data.speed_kmh is not None:
+        parts.append(f"{data.speed_kmh:.0f} km/h")
+    if data.queue_vehicles:
+        parts.append(f"{data.queue_vehicles} standing" + (f" over {data.queue_m:.0f} m" if data.queue_m else ""))
+    name = f" ({data.name_en})" if data.name_en else ""
+    return f"road {data.approach}{name} is {data.level.value}: {', '.join(parts)}"
 
 
 def _incident(data: IncidentData, event_type: str) -> str:

@@ -12,11 +12,12 @@ from typing import Annotated
 import typer
 
 from agent.centre.client import CentreClient, Request
+from agent.centre.words import road_line
 from agent.cli.desk import Desk, at_desk
 from agent.cli.faults import EXIT_FAILED, EXIT_PARTIAL, EXIT_USAGE
 from agent.cli.settings import JsonOption, json_line
 from agent.contract.commands import Answer, AnswerState, CommandName
-from agent.contract.requests import GapsArgs, GapsResult, SnapshotArgs, SnapshotResult
+from agent.contract.requests import GapsArgs, GapsResult, SnapshotArgs, SnapshotResult, TrafficArgs, TrafficResult
 from agent.contract.topics import NodeAddress
 from agent.contract.wire import decode, encode
 from agent.errors import UsageError, WireError
@@ -153,6 +154,30 @@ def gaps(
             print(f"  {gap.start} – {gap.end}  {gap.seconds:.1f} s  {gap.reason}")
 
 
+@app.command()
+@at_desk
+def traffic(
+    desk: Desk,
+    node: NodeOption,
+    *,
+    approach: Annotated[str, typer.Option(help="only this road")] = "",
+    purpose: PurposeOption = "route",
+    timeout_s: TimeoutOption = 60.0,
+    as_json: JsonOption = False,
+) -> None:
+    """How the roads at a node are: free, busy, jammed or unknown, and when that was measured."""
+    args = TrafficArgs(approach=approach or None)
+    result = decode(_ask(desk, node, _Wish(CommandName.TRAFFIC, args, purpose, timeout_s)).result, TrafficResult)
+    if as_json:
+        print(encode(result).decode())
+        return
+    if not result.cameras:
+        print("no road was measured yet; does a scene of this node name an approach?")
+    for each in result.cameras:
+        for road in each.approaches:
+            print(f"{each.camera}  {each.measured_at}  {road_line(road)}")
+
+
 def _gaps_args(camera: str, day: str, start: str, end: str) -> GapsArgs:
     from datetime import date
 
@@ -172,7 +197,7 @@ class _Wish:
     """A quick command for a node; `timeout_s` as in CentreClient.ask."""
 
     name: CommandName
-    args: SnapshotArgs | GapsArgs
+    args: SnapshotArgs | GapsArgs | TrafficArgs
     purpose: str
     timeout_s: float
 

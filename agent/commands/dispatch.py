@@ -24,6 +24,7 @@ from agent.commands.gaps import gaps
 from agent.commands.ping import ping
 from agent.commands.snapshot import snapshot
 from agent.commands.telling import Teller
+from agent.commands.traffic import traffic
 from agent.commands.trust import Circumstances, Refusal, judge
 from agent.commands.work import NodeFacts, NodeHands, Outcome, Work
 from agent.contract.commands import AnswerState, CommandName, CommandPayload, decode_jws, decode_payload
@@ -40,6 +41,7 @@ HANDLERS: Final[dict[CommandName, Handler]] = {
     CommandName.CLIP_EXPORT: export_clip_command,
     CommandName.SNAPSHOT: snapshot,
     CommandName.GAPS: gaps,
+    CommandName.TRAFFIC: traffic,
 }
 _LONG: Final = frozenset({CommandName.CLIP_EXPORT})
 # More waiting than this is no staff at a desk but a fault or an attack; the rest is refused.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ from agent.commands.trust import Trust
 from agent.contract.commands import Answer, AnswerState, CommandPayload
 from agent.contract.events import EventData
 from agent.contract.requests import Result
+from agent.contract.states import TrafficState
 from agent.contract.topics import NodeAddress
 from agent.errors import CommandRejected
 
@@ -47,11 +48,13 @@ class NodeFacts:
 class NodeHands:
     """What commands may do through the rest of the node. Each may be called from any of the command threads.
 
-    `snapshot` asks vision and raises CommandFailed; `respond` hands an answer to the uplink for a reply topic; `tell`
-    appends an event to the outbox in the caller's transaction: connection, event type, data, camera or "".
+    `snapshot` asks vision and raises CommandFailed; `traffic` tells the roads by camera; `respond` hands an answer to
+    the uplink for a reply topic; `tell` appends an event to the outbox in the caller's transaction: connection, event
+    type, data, camera or "".
     """
 
     snapshot: Callable[[str], Snapshot]
+    traffic: Callable[[], Mapping[str, TrafficState]]
     respond: Callable[[str, Answer], None]
     tell: Callable[[sqlite3.Connection, str, EventData, str], None]
 

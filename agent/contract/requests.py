@@ -1,4 +1,4 @@
-"""Arguments and results of the commands that are built: ping, republish, clip.*, snapshot, gaps. Pure."""
+"""Arguments and results of the commands that are built: ping, republish, clip.*, snapshot, gaps, traffic. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from agent.contract.commands import CommandName
-from agent.contract.events import Lane
+from agent.contract.events import Lane, TrafficData
 from agent.contract.records import ClipFileData
 from agent.contract.wire import Count, Down, Identifier, Instant, Seconds, Sequence, Up, Uuid7, WireGap, WireSpan
 
@@ -140,9 +140,35 @@ class GapsResult(Up, frozen=True, kw_only=True):
     cameras: tuple[CameraGaps, ...]
 
 
-Args = PingArgs | RepublishArgs | ClipPlanArgs | ClipExportArgs | ClipCancelArgs | SnapshotArgs | GapsArgs
+class TrafficArgs(Down, frozen=True, kw_only=True):
+    """All roads of the node, those that one camera sees, or one approach."""
+
+    camera: Identifier | None = None
+    approach: Identifier | None = None
+
+
+class CameraTraffic(Up, frozen=True, kw_only=True):
+    """As `cam/{cam}/traffic`; a level that was measured too long ago is `unknown`."""
+
+    camera: str
+    measured_at: Instant
+    approaches: tuple[TrafficData, ...]
+
+
+class TrafficResult(Up, frozen=True, kw_only=True):
+    cameras: tuple[CameraTraffic, ...]
+
+
+Args = PingArgs | RepublishArgs | ClipPlanArgs | ClipExportArgs | ClipCancelArgs | SnapshotArgs | GapsArgs | TrafficArgs
 Result = (
-    PingResult | RepublishResult | ClipPlanResult | ClipExportResult | ClipCancelResult | SnapshotResult | GapsResult
+    PingResult
+    | RepublishResult
+    | ClipPlanResult
+    | ClipExportResult
+    | ClipCancelResult
+    | SnapshotResult
+    | GapsResult
+    | TrafficResult
 )
 
 ARGS_TYPES: Final[dict[CommandName, type[Args]]] = {
@@ -153,6 +179,7 @@ ARGS_TYPES: Final[dict[CommandName, type[Args]]] = {
     CommandName.CLIP_CANCEL: ClipCancelArgs,
     CommandName.SNAPSHOT: SnapshotArgs,
     CommandName.GAPS: GapsArgs,
+    CommandName.TRAFFIC: TrafficArgs,
 }
 RESULT_TYPES: Final[dict[CommandName, type[Result]]] = {
     CommandName.PING: PingResult,
@@ -162,4 +189,5 @@ RESULT_TYPES: Final[dict[CommandName, type[Result]]] = {
     CommandName.CLIP_CANCEL: ClipCancelResult,
     CommandName.SNAPSHOT: SnapshotResult,
     CommandName.GAPS: GapsResult,
+    CommandName.TRAFFIC: TrafficResult,
 }

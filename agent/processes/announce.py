@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from agent import notices
-from agent.contract.events import CrossingData, EventData, IncidentData, MotionData
+from agent.contract.events import CrossingData, EventData, IncidentData, MotionData, TrafficData
 from agent.contract.wire import encode
 from agent.scene.engine import Finding
 from agent.units import NS_PER_S, WallSpan, format_rfc3339
@@ -44,7 +44,7 @@ def _hold_of(data: EventData, anchor_wall_ns: int, now_media_ns: int) -> WallSpa
 
 def _on_the_wall(data: EventData, anchor_wall_ns: int) -> EventData:
     """The same data with the wall times that the wire adds."""
-    if isinstance(data, IncidentData | MotionData):
+    if isinstance(data, IncidentData | MotionData | TrafficData):
         begin = format_rfc3339(_wall_ns(data.begin_s, anchor_wall_ns))
         end = None if data.end_s is None else format_rfc3339(_wall_ns(data.end_s, anchor_wall_ns))
         return msgspec.structs.replace(data, begin=begin, end=end)

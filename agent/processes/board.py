@@ -65,7 +65,12 @@ class Board:
         return Moment(self._clock.wall_ns(), mono_ns, self._judge_clock(mono_ns).quality)
 
     def facts(self) -> NodeFacts:
-        return NodeFacts(info=self._info(), cameras=self._camera_states(), alerts=dict(self._alerts))
+        return NodeFacts(
+            info=self._info(),
+            cameras=self._camera_states(),
+            alerts=dict(self._alerts),
+            traffic=self._reception.roads.states(),
+        )
 
     def health(self, waiting: OutboxHealth) -> Health:
         clock = self._judge_clock(self._clock.mono_ns())
@@ -101,7 +106,12 @@ class Board:
 
     def has_changed(self) -> bool:
         """Whether facts differ from the last call, so that the uplink need not be woken each round."""
-        shown = (self._camera_states(), self._models(), tuple(self._alerts.items()))
+        shown = (
+            self._camera_states(),
+            self._models(),
+            tuple(self._alerts.items()),
+            self._reception.roads.states(),
+        )
         has_changed = shown != self._last_shown
         self._last_shown = shown
         return has_changed

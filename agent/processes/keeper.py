@@ -160,8 +160,9 @@ class Keeper:
         self._note(told)
         self._tell(events.GAP, data, notice.camera)
 
-    def finding(self, notice: Finding, still: bytes, session: str, source: Source | None = None) -> None:
-        """What vision saw. Raises WireError when it is not what the contract knows; nothing is stored then."""
+    def finding(self, notice: Finding, still: bytes, session: str, source: Source | None = None) -> EventData:
+        """What vision saw, which comes back decoded. Raises WireError when it is not what the contract knows; nothing
+        is stored then."""
         event_type = wire_type(notice.type)
         data = decode_data(event_type, notice.data)
         if len(still) > _MAX_STILL_BYTES:
@@ -169,11 +170,12 @@ class Keeper:
         if isinstance(data, IncidentData):
             _check_incident(data)
             self._incident(notice, event_type, data, still=still, session=session, source=source)
-            return
+            return data
         with transaction(self._conn):
             self._remember(source)
             self._tell(event_type, data, notice.camera)
         self._wake()
+        return data
 
     def tell(self, event_type: str, data: EventData, camera: str) -> None:
         """An event of the node's own, in its own transaction."""

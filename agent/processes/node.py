@@ -4,49 +4,42 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from agent import log
-from agent.clock import Clock, SystemClock
 from agent.commands.dispatch import Dispatcher, Inbound
 from agent.commands.trust import Trust
 from agent.commands.work import NodeFacts, NodeHands
 from agent.config import Config
 from agent.contract.commands import Answer
 from agent.contract.events import EventData
-from agent.contract.topics import NodeAddress, parse_topic
+from agent.contract.topics import parse_topic
 from agent.contract.wire import encode
 from agent.enrolment.clock_floor import save_time
 from agent.enrolment.renewer import RENEWAL_BACKOFF, Renewer, home_of
-from agent.health.held_clock import HeldClock
-from agent.ledger import Ledger
 from agent.link_server import LinkServer
 from agent.mailbox import Mailbox
 from agent.messaging.alarm import Alarm, AlarmKind
 from agent.messaging.conversation import UplinkOptions
-from agent.messaging.lanes import Moment, Origin
 from agent.messaging.outbox import EventDraft, append
 from agent.messaging.uplink import Uplink
-from agent.notify import Notifier, Progress, StartProgress, watch
+from agent.notify import Notifier, Progress, watch
 from agent.processes.board import Board
 from agent.processes.clockkeeper import ClockKeeper
+from agent.processes.ground import prepare_ground
 from agent.processes.keeper import Keeper, KeeperFacts
 from agent.processes.reception import Arrived, Reception
 from agent.processes.sealing import keep_chains
 from agent.processes.updating import MARKER_NAME
 from agent.recording import evidence
-from agent.recording.boot import BootNumber, claim_boot, ensure_ring
 from agent.recording.janitor import Janitor
-from agent.recording.policy import policy_of
-from agent.recording.records import AgentStarted, AgentStopped, Configured
-from agent.recording.recovery import reconcile
+from agent.recording.records import AgentStopped
 from agent.recording.retention import RetentionLimits
 from agent.stage import Stage
-from agent.store import open_store, transaction
+from agent.store import transaction
 
 # A sweep costs some ms; a minute of eight cameras at 8 Mbit/s is 0.5 GB, far below `min_free`.
 _SWEEP_S: Final = 30.0
@@ -65,32 +58,12 @@ def run_node(config: Config, stop: threading.Event) -> int:
     return 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Ground:
-    """What everything else stands on."""
-
-    config: Config
-    data_dir: Path
-    clock: Clock
-    boot: BootNumber
-    ledger: Ledger
-    origin: Origin
-    cameras: tuple[str, ...]
-
-    def connect(self) -> sqlite3.Connection:
-        return open_store(self.data_dir)
-
-    def moment(self) -> Moment:
-        status = self.clock.status()
-        return Moment(self.clock.wall_ns(), self.clock.mono_ns(), status.quality.value)
-
-
 class _NodeProcess:
     """Everything the process holds, opened in order and closed backwards."""
 
     def __init__(self, config: Config, stop: threading.Event) -> None:
         self._stop = stop
-        self._ground = ground = _prepare_ground(config)
+        self._ground = ground = prepare_ground(config)
         self._progress = Progress()
         self._inbox: Mailbox[Arrived] = Mailbox(_MAX_ARRIVED)
         self._reception = Reception(self._inbox, frozenset(ground.cameras), ground.clock)
@@ -180,7 +153,9 @@ class _NodeProcess:
             append(conn, self._ground.origin, EventDraft(event_type, camera, data, self._ground.moment()))
             self._wake()
 
-        return NodeHands(snapshot=self._reception.snapshot, respond=respond, tell=tell)
+        return NodeHands(
+            snapshot=self._reception.snapshot, traffic=self._reception.roads.states, respond=respond, tell=tell
+        )
 
     def _offer(self, inbound: Inbound) -> None:
         self._dispatcher.offer(inbound)
@@ -220,6 +195,7 @@ class _NodeProcess:
         keep_chains(
             ground.config, ground.connect, ground.clock, boot=ground.boot.boot, tell=tell, stop=self._workers_stop
         )
+
 
     def _keep(self) -> None:
         """Body of the stage "keeper": it owns its connection for as long as it lives."""
@@ -264,35 +240,3 @@ class _NodeProcess:
                     self._workers_stop.wait(_SWEEP_S)
         finally:
             conn.close()
-
-
-def _prepare_ground(config: Config) -> _Ground:
-    """The store and the ledger in order, index equal to disk, and this start written down."""
-    data_dir = Path(config.data_dir)
-    clock = HeldClock(SystemClock())
-    ensure_ring(data_dir, config.storage.ring_id)
-    boot = claim_boot(data_dir)
-    ledger = Ledger(data_dir, clock, boot=boot.boot)
-    address = NodeAddress(config.node.org, config.node.site, config.node.id)
-    cameras = tuple(camera.id for camera in config.cameras)
-    conn = open_store(data_dir)
-    try:
-        report = reconcile(conn, data_dir, StartProgress(Notifier(), "indexing the ring"))
-        _log.info("index reconciled", added=report.added, repaired=report.repaired, dropped=report.dropped)
-        with transaction(conn):
-            evidence.catch_up(conn, data_dir)
-            configured = Configured(
-                cameras=cameras,
-                timezone=config.timezone,
-                org=address.org,
-                site=address.site,
-                node=address.node,
-                policy=policy_of(config),
-            )
-            started = AgentStarted(boot_id=boot.boot_id, last_alive_wall_ns=evidence.last_beat(conn))
-            evidence.note(conn, ledger, configured, started)
-            evidence.beat(conn, boot.boot, clock.wall_ns())
-    finally:
-        conn.close()
-    origin = Origin(address, boot.boot_id, config.outbox.max_outbox_bytes)
-    return _Ground(config, data_dir, clock, boot, ledger, origin, cameras)

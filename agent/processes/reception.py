@@ -12,6 +12,7 @@ from typing import Final
 from agent import log
 from agent.clock import Clock
 from agent.commands.work import Snapshot
+from agent.contract.events import TrafficData
 from agent.errors import CommandFailed, DiskError, StoreError
 from agent.identity import new_uuid7
 from agent.link_peer import Peer, Receipt
@@ -30,6 +31,7 @@ from agent.notices import (
     VisionStatus,
 )
 from agent.processes.keeper import BadNotice, Keeper, Source
+from agent.processes.roads import Roads
 
 # Vision answers from its newest picture at once, or says after 10 s that there is none (agent.processes.snapshot).
 _SNAPSHOT_LIMIT_S: Final = 12.0
@@ -70,6 +72,7 @@ class Reception:
         self._inbox = inbox
         self._cameras = cameras
         self._clock = clock
+        self.roads = Roads(clock)
         self._lock = threading.Condition()
         self._statuses: dict[str, tuple[CameraStatus, int]] = {}
         self._connected: dict[str, Peer] = {}
@@ -178,7 +181,9 @@ class Reception:
             elif isinstance(notice, Outage):
                 keeper.outage(notice, source)
             elif isinstance(notice, Finding):
-                keeper.finding(notice, arrived.payload, hello.session, source)
+                data = keeper.finding(notice, arrived.payload, hello.session, source)
+                if isinstance(data, TrafficData):
+                    self.roads.note(notice.camera, data)
         except BadNotice as exc:
             _log.error("notice refused", process=hello.process, camera=hello.camera, problem=str(exc))
 

@@ -16,6 +16,7 @@ from agent.commands.trust import Trust
 from agent.commands.work import NodeFacts, NodeHands, Snapshot
 from agent.contract.commands import Actor, Answer, AnswerState, CommandPayload, encode_unsigned
 from agent.contract.events import AuditData, ClipData, EventData, SecurityData
+from agent.contract.states import TrafficState
 from agent.contract.topics import NodeAddress
 from agent.errors import CommandFailed
 from agent.identity import new_uuid7
@@ -43,6 +44,7 @@ class Node:
         self.ring = ring = Ring(folder)
         self.answers: list[tuple[str, Answer]] = []
         self.told: list[EventData] = []
+        self.roads: dict[str, TrafficState] = {}
         self.on_answer: Callable[[Answer], None] = lambda answer: None
         self._counter = 0
         self._origin = Origin(ADDRESS, "boot", 1 << 30)
@@ -68,7 +70,9 @@ class Node:
 
     def restart(self) -> Dispatcher:
         """Another process over the same store."""
-        hands = NodeHands(snapshot=self._snapshot, respond=self._respond, tell=self._tell)
+        hands = NodeHands(
+            snapshot=self._snapshot, traffic=lambda: dict(self.roads), respond=self._respond, tell=self._tell
+        )
         self.stop = threading.Event()
         self.dispatcher = Dispatcher(self.facts, hands, lambda: open_store(self.facts.data_dir), self.stop)
         return self.dispatcher
