@@ -19,11 +19,13 @@ from agent.contract import events
 from agent.contract.envelope import ANALYSE_SOURCE, camera_subject, make_envelope
 from agent.contract.events import EventData, SummaryData
 from agent.contract.wire import encode
-from agent.errors import ConfigError
+from agent.errors import ConfigError, UsageError
 from agent.identity import uuid7
 from agent.units import NS_PER_S
 
 if TYPE_CHECKING:
+    from agent.drawing.film import Film
+    from agent.drawing.timeline import Timeline
     from agent.processes.sight import Sight
     from agent.processes.video import VideoFile
     from agent.scene.grammar import Scene
@@ -40,6 +42,7 @@ class _Sink:
     stream: TextIO
     subject: str
     new_id: Callable[[], str]
+    timeline: Timeline | None = None
 
     def write(self, event_type: str, data: EventData, media_ns: int) -> None:
         envelope = make_envelope(
@@ -52,6 +55,8 @@ class _Sink:
             stamp=None,
         )
         self.stream.write(encode(envelope).decode() + "\n")
+        if self.timeline is not None:
+            self.timeline.tell(data)
 
 
 @explained
@@ -61,6 +66,10 @@ def analyse(
     out: Annotated[Path | None, typer.Option("--out", help="write the events here instead of printing them")] = None,
     tracks: Annotated[bool, typer.Option("--tracks", help="also print every track with its points")] = False,
     rate: Annotated[float, typer.Option("--rate", help="analysed frames a second", min=0.1, max=60)] = 5.0,
+    draw: Annotated[
+        Path | None, typer.Option("--draw", help="also write the video with what was seen drawn in")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="also write a timeline of the events (SVG)")] = None,
     models: Annotated[str, typer.Option("--models", help="the folder of the models")] = "",
 ) -> None:
     """See VIDEO as the agent would, and print one CloudEvent a line, the last one a summary.
@@ -71,20 +80,24 @@ def analyse(
     from agent.processes.video import VideoFile
 
     meaning = _read_scene(scene)
-    with VideoFile(video) as source, _open_out(out) as stream:
-        sink = _Sink(
-            stream, camera_subject((meaning.camera if meaning else "") or _NO_CAMERA), _id_maker(video.name, "event")
-        )
+    subject = camera_subject((meaning.camera if meaning else "") or _NO_CAMERA)
+    with VideoFile(video) as source, _open_out(out) as stream, _open_film(draw, meaning, source) as film:
+        sink = _Sink(stream, subject, _id_maker(video.name, "event"), _timeline(video, plot))
         sight = Sight(VisionConfig(models_dir=models, rate_fps=rate))
-        summary = _run(source, sight, meaning, sink, keeps_tracks=tracks)
+        summary = _run(source, sight, meaning, sink, film, keeps_tracks=tracks)
         sink.write(events.SUMMARY, summary, round(source.seconds * NS_PER_S))
+    if plot is not None and sink.timeline is not None:
+        with _open_out(plot) as picture:
+            picture.write(sink.timeline.svg(summary.video_s))
     _report(summary, video, out)
     if summary.problem:
         raise typer.Exit(1)
 
 
-def _run(source: VideoFile, sight: Sight, scene: Scene | None, sink: _Sink, *, keeps_tracks: bool) -> SummaryData:
-    """Feed every picture to an observer, print what it finds, and count."""
+def _run(
+    source: VideoFile, sight: Sight, scene: Scene | None, sink: _Sink, film: Film | None, *, keeps_tracks: bool
+) -> SummaryData:
+    """Feed every picture to an observer, print and draw what it finds, and count."""
     from agent.processes.observe import Observer, ObserverSettings
 
     began_wall_s, began_cpu_s = time.perf_counter(), time.process_time()
@@ -97,6 +110,10 @@ def _run(source: VideoFile, sight: Sight, scene: Scene | None, sink: _Sink, *, k
         last_ns = picture.media_ns
         for finding in observation.findings if observation else ():
             sink.write(finding.type, finding.data, last_ns)
+        if film is not None:
+            film.show(picture)
+            if observation is not None:
+                film.tell(last_ns, observation.sightings, [finding.data for finding in observation.findings])
     for finding in observer.finish():
         sink.write(finding.type, finding.data, last_ns)
     return SummaryData(
@@ -137,9 +154,30 @@ def _open_out(path: Path | None) -> Iterator[TextIO]:
     try:
         stream = path.open("w", encoding="utf-8")
     except OSError as exc:
-        raise ConfigError(file=str(path), remedy=f"it cannot be written ({exc.strerror}); give another --out") from exc
+        raise ConfigError(file=str(path), remedy=f"it cannot be written ({exc.strerror}); give another name") from exc
     with stream:
         yield stream
+
+
+@contextlib.contextmanager
+def _open_film(path: Path | None, scene: Scene | None, source: VideoFile) -> Iterator[Film | None]:
+    if path is None:
+        yield None
+        return
+    from agent.drawing.film import Film
+
+    if path.resolve() == source.path.resolve():
+        raise UsageError(remedy="--draw would write over the video itself; give another name")
+    with Film(path, scene, fps=source.fps) as film:
+        yield film
+
+
+def _timeline(video: Path, plot: Path | None) -> Timeline | None:
+    if plot is None:
+        return None
+    from agent.drawing.timeline import Timeline
+
+    return Timeline(video.name)
 
 
 def _id_maker(name: str, what: str) -> Callable[[], str]:

@@ -58,6 +58,11 @@ class VideoFile:
         return self._last_s + (1 / float(rate) if rate and self.decoded else 0.0)
 
     @property
+    def fps(self) -> float:
+        """Frames a second on average, as the container says; 25 where it does not."""
+        return float(self._stream.average_rate or 25)
+
+    @property
     def promised_frames(self) -> int:
         """How many frames the container says it has; 0 where it does not say."""
         return int(self._stream.frames)
@@ -106,7 +111,7 @@ class VideoFile:
         elif frame.dts is not None and frame.time_base is not None:
             at_s = float(frame.dts * frame.time_base)
         else:
-            at_s = self.decoded / float(self._stream.average_rate or 25)
+            at_s = self.decoded / self.fps
         if self._first_s is None:
             self._first_s = at_s
             return 0.0
