@@ -58,8 +58,7 @@ class OpenSegment:
         self, settings: RecorderSettings, place: Place, first: CapturedPacket, clock: Clock, waiting: WaitingSound
     ) -> None:
         shape = place.shape.format
-        sound = place.sound
-        self.sound = None if sound is None else sound.format
+        self.sound = None if place.sound is None else place.sound.format
         self.refused = 0
         self.is_told = False
         self._durable = _Durable(0, 0, first.media_ns)
@@ -74,7 +73,7 @@ class OpenSegment:
             settings.camera, settings.boot.boot, place.run, place.n, self.start_wall_ns // NS_PER_MS
         )
         status = clock.status()
-        self.comment = comment = SegmentComment(
+        self.comment = SegmentComment(
             camera=settings.camera,
             boot=settings.boot.boot,
             boot_id=settings.boot.boot_id,
@@ -84,27 +83,31 @@ class OpenSegment:
             start_mono_ns=place.anchor.mono_ns + first.media_ns,
             clock_quality=status.quality.value,
             clock_error_s=status.error_s,
-            sound="" if sound is None else sound.format.origin.declared,
+            sound="" if self.sound is None else self.sound.origin.declared,
         )
-        self.writer = SegmentWriter(
+        self.writer = self._writer(settings, place)
+        self._waiting = waiting
+        waiting.begin_segment(first.media_ns)
+        self._heard_until_ns = first.media_ns
+        self._track: SoundTrack | None = None
+        if self.sound is not None:
+            self._track = track_of(self.writer.head, self.sound, origin_media_ns=int(first.dts * self._tick_ns))
+
+    def _writer(self, settings: RecorderSettings, place: Place) -> SegmentWriter:
+        shape, sound = place.shape.format, place.sound
+        return SegmentWriter(
             SegmentSettings(
                 path=settings.data_dir / self._name.path(),
                 codec=shape.codec,
                 epoch_ticks=round(self._anchor_wall_ns / self._tick_ns),
                 time_base=shape.time_base,
                 durability_s=settings.durability_s,
-                comment=comment.encode(),
+                comment=self.comment.encode(),
                 summarise=summarise,
                 sound=None if sound is None else SegmentSound(sound.template, self._weave),
             ),
             place.shape.template,
         )
-        self._waiting = waiting
-        waiting.begin_segment(first.media_ns)
-        self._heard_until_ns = first.media_ns
-        self._track: SoundTrack | None = None
-        if sound is not None:
-            self._track = track_of(self.writer.head, sound.format, origin_media_ns=int(first.dts * self._tick_ns))
 
     def _weave(self, fragment: bytes) -> bytes:
         track = self._track
