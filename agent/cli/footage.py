@@ -21,6 +21,7 @@ from agent.units import BUDDHIST_OFFSET_YEARS, day_of, parse_span
 
 if TYPE_CHECKING:
     import sqlite3
+    from zoneinfo import ZoneInfo
 
 app = typer.Typer(name="footage", help="The ring of footage on this node's disk.", no_args_is_help=True)
 app.command()(footage_evidence.bundle)
@@ -41,14 +42,32 @@ def quiet() -> None:
 
 @app.command(name="list")
 @explained
-def list_footage(data: DataOption, camera: CamerasOption = None, as_json: JsonOption = False) -> None:
-    """What the ring holds: for each camera its segments, bytes, first and last footage."""
+def list_footage(
+    data: DataOption,
+    camera: CamerasOption = None,
+    day: Annotated[
+        str, typer.Option("--day", help="draw this day: YYYY-MM-DD in the site's time zone, or `today`")
+    ] = "",
+    svg: Annotated[Path | None, typer.Option("--svg", help="draw the day into this file as well")] = None,
+    is_ascii: Annotated[bool, typer.Option("--ascii", help="plain letters, for a log or an old terminal")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """What the ring holds: for each camera its segments, bytes, first and last footage. With --day its calendar: a bar
+    of footage and gaps for each camera, the incidents, and lengths that add up to the day."""
     from agent.cli import footage_report as report
     from agent.recording import account, index
 
     with _store(data) as conn:
+    if svg is not None and not day:
+        raise UsageError(remedy="an SVG shows a day: give --day as well")
         cameras = account.cameras(conn, camera or ())
         usage = [each for each in index.usage(conn) if each.camera in cameras]
+        if day:
+            from agent.cli.footage_calendar import show_day
+
+            wanted = _day(day, account.zone(conn))
+            show_day(conn, data, cameras, wanted, svg=svg, is_ascii=is_ascii, as_json=as_json)
+            return
         report.print_list(usage, account.zone(conn), as_json=as_json)
 
 
@@ -67,7 +86,7 @@ def gaps(
     now_wall_ns = SystemClock().wall_ns()
     with _store(data) as conn:
         zone = account.zone(conn)
-        wanted = _parse_day(day) if day else day_of(now_wall_ns, zone)
+        wanted = _day(day, zone)
         span = account.civil_day(conn, wanted)
         accounts = account.account(conn, data, account.cameras(conn, camera or ()), span, now_wall_ns)
         report.print_gaps(accounts, wanted, zone, as_json=as_json)
@@ -191,7 +210,10 @@ def _store(data: Path) -> Iterator[sqlite3.Connection]:
         conn.close()
 
 
-def _parse_day(text: str) -> date:
+def _day(text: str, zone: ZoneInfo) -> date:
+    """Without a text, today. Raises TimeError."""
+    if text in ("", "today"):
+        return day_of(SystemClock().wall_ns(), zone)
     try:
         day = date.fromisoformat(text)
     except ValueError as exc:
