@@ -16,6 +16,7 @@ from agent.scene.motion_span import MotionSpan, MotionSpans
 from agent.scene.reason import explain
 from agent.scene.rules.crossing import Crossing, CrossingCounter
 from agent.scene.rules.rule import Rule
+from agent.scene.rules.view import view_rules
 from agent.scene.speed import Speeds
 from agent.scene.traffic import ApproachMeter
 from agent.scene.watchlist import zone_rules
@@ -57,7 +58,7 @@ class _Watch:
 
 
 class SceneEngine:
-    """All rules of one camera. Without a scene it tells of motion only. One owner; fed every moment in order."""
+    """All rules of one camera. Without a scene: motion and the view itself. One owner; fed every moment in order."""
 
     def __init__(self, scene: Scene | None, settings: SceneSettings) -> None:
         scene = scene or Scene()
@@ -67,7 +68,8 @@ class SceneEngine:
         self._counters = [CrossingCounter(line.id, line.points, aspect=settings.aspect) for line in scene.lines]
         self._speeds = Speeds(Ground(scene.calibration) if scene.calibration is not None else None)
         self._meters = _meters_of(scene, settings.aspect)
-        self._watches = [
+        whole = [_Watch(rule, IncidentKeeper(rule.kind, None, new_id=settings.new_id)) for rule in view_rules()]
+        self._watches = whole + [
             _Watch(rule, IncidentKeeper(rule.kind, zone.id, new_id=settings.new_id))
             for zone in scene.zones
             for rule in zone_rules(zone, aspect=settings.aspect)
@@ -78,7 +80,8 @@ class SceneEngine:
         return sum(watch.keeper.is_open for watch in self._watches)
 
     def update(self, moment: Moment) -> list[Finding]:
-        """What this moment brought, in a fixed order: motion, crossings by line, traffic, incidents by zone, rule."""
+        """What this moment brought, in a fixed order: motion, crossings by line, traffic, incidents of the view, then
+        those by zone and rule."""
         moment = self._unmasked(moment)
         found: list[Finding] = []
         span = self._motion.update(moment.media_ns, moment.motion_ratio, moment.regions)

@@ -11,6 +11,7 @@ from enum import Enum
 
 from agent.vision.geometry import Box, Label
 from agent.vision.track import START_SCORE
+from agent.vision.view_facts import ViewFacts
 
 # What may stand on a carriageway and block it. A bicycle is left out: a cyclist waits at kerbs all day.
 VEHICLES = frozenset({Label.CAR, Label.MOTORCYCLE, Label.BUS, Label.TRUCK})
@@ -42,7 +43,8 @@ class Moment:
     """`regions` are where pixels changed, `motion_ratio` how much of the picture; both empty when nothing moved.
 
     `standing`: what came or went and stands. `is_upheaval`: most of the picture changed at once, so that nothing else
-    of this moment is evidence. Media time never falls from one moment to the next.
+    of this moment is evidence. `view`: a look at the whole picture, None between two looks. Media time never falls
+    from one moment to the next.
     """
 
     media_ns: int
@@ -51,6 +53,7 @@ class Moment:
     regions: Sequence[Box] = ()
     standing: Sequence[StandingPiece] = ()
     is_upheaval: bool = False
+    view: ViewFacts | None = None
 
 
 # A box that may not begin a track may continue one, but it may not raise an incident: on junction_stopped_car the

@@ -13,6 +13,8 @@ from agent.vision.gate import Evidence, should_detect
 from agent.vision.geometry import Detection
 from agent.vision.motion import HEIGHT_PX, WIDTH_PX, LumaImage, Motion, MotionModel
 from agent.vision.track import Track, Tracker
+from agent.vision.view import View
+from agent.vision.view_facts import ViewFacts
 
 # One thread a process for OpenCV: its pool fights the recorder for a Pi's four cores (architecture, settings).
 _OPENCV_THREADS: Final = 1
@@ -32,7 +34,7 @@ class Picture(Protocol):
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What one analysed frame showed. `is_detected`: the detector ran on it; else tracks are as they were. `ended`: the
-    confirmed tracks that were given up at this frame."""
+    confirmed tracks that were given up at this frame; `view`: a look at the whole picture, where one was due."""
 
     media_ns: int
     motion: Motion
@@ -40,6 +42,7 @@ class Seen:
     tracks: tuple[Track, ...]
     is_detected: bool
     ended: tuple[Track, ...] = ()
+    view: ViewFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Pipeline:
         self._detector = detector
         self._interval_ns = round(NS_PER_S / rate_fps)
         self._tracker = Tracker()
+        self._view = View()
         self._due_ns: int | None = None
         self._moved_ns: int | None = None
         self._detected_ns: int | None = None
@@ -78,7 +82,9 @@ class Pipeline:
         self._counters = counters
         if not self._is_due(picture.media_ns):
             return None
-        motion = self._motion.update(picture.luma(WIDTH_PX, HEIGHT_PX), picture.media_ns)
+        luma = picture.luma(WIDTH_PX, HEIGHT_PX)
+        motion = self._motion.update(luma, picture.media_ns)
+        view = self._view.look(luma, picture.media_ns)
         has_moved = bool(motion.regions) or motion.is_upheaval
         # A background takes a second to learn; until then nobody knows what moves, so seeing begins with an open gate.
         if has_moved or self._moved_ns is None:
@@ -97,7 +103,7 @@ class Pipeline:
             inferences=counters.inferences + detects,
             moved=counters.moved + has_moved,
         )
-        return Seen(picture.media_ns, motion, detections, self._tracks, detects, ended)
+        return Seen(picture.media_ns, motion, detections, self._tracks, detects, ended, view)
 
     def _is_due(self, media_ns: int) -> bool:
         """On a grid of the rate rather than an interval after the last, so that 30 fps at 5 fps gives 5 and not 4.3."""
