@@ -57,17 +57,17 @@ def list_footage(
     from agent.cli import footage_report as report
     from agent.recording import account, index
 
-    with _store(data) as conn:
     if svg is not None and not day:
         raise UsageError(remedy="an SVG shows a day: give --day as well")
+    with _store(data) as conn:
         cameras = account.cameras(conn, camera or ())
-        usage = [each for each in index.usage(conn) if each.camera in cameras]
         if day:
             from agent.cli.footage_calendar import show_day
 
             wanted = _day(day, account.zone(conn))
             show_day(conn, data, cameras, wanted, svg=svg, is_ascii=is_ascii, as_json=as_json)
             return
+        usage = [each for each in index.usage(conn) if each.camera in cameras]
         report.print_list(usage, account.zone(conn), as_json=as_json)
 
 
