@@ -16,7 +16,8 @@ import msgspec
 from agent.clock import SystemClock
 from agent.contract.wire import WireGap, WireSpan
 from agent.errors import DiskError, UsageError
-from agent.recording.calendar import Calendar, CameraDay, calendar
+from agent.recording.calendar import calendar
+from agent.recording.cameraday import Calendar, CameraDay
 from agent.units import NS_PER_S, WallSpan, format_rfc3339
 
 # Where no terminal says its width, as in a pipe or a report by mail.

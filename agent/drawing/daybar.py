@@ -9,7 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from agent.drawing.daysort import Sort, column, columns, hours, stretches
-from agent.recording.calendar import Calendar, CameraDay, IncidentMark
+from agent.recording.cameraday import Calendar, CameraDay, IncidentMark
 from agent.units import NS_PER_MS
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from agent.recording.calendar import Calendar, CameraDay
+from agent.recording.cameraday import Calendar, CameraDay
 from agent.recording.gaps import GapReason
 from agent.units import NS_PER_S, WallSpan
 

@@ -9,7 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from agent.drawing.daysort import Sort, Stretch, hours, stretches
-from agent.recording.calendar import Calendar, CameraDay, IncidentMark
+from agent.recording.cameraday import Calendar, CameraDay, IncidentMark
 from agent.units import NS_PER_MS, NS_PER_S, WallSpan
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

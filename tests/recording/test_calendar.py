@@ -20,7 +20,8 @@ from agent.contract.events import IncidentKind
 from agent.drawing.daybar import draw_day
 from agent.drawing.daysort import Sort, Stretch, columns, hours, stretches
 from agent.drawing.daysvg import day_svg
-from agent.recording.calendar import Calendar, calendar
+from agent.recording.calendar import calendar
+from agent.recording.cameraday import Calendar
 from agent.units import WallSpan, day_span
 from tests.recording.days import at, busy_day, footage, incident, serve
 from tests.recording.ring import Ring, S
