@@ -112,7 +112,8 @@ class Observer:
     def _sighting(self, track: Track, is_detected: bool) -> Sighting:
         """Where the detector did not run, every track is a guess."""
         track_id = track.track_id + self._settings.first_track_id - 1
-        return Sighting(track_id, track.label, track.box, track.score, is_detected and not track.is_coasting)
+        is_seen = is_detected and not track.is_coasting
+        return Sighting(track_id, track.label, track.box, track.score, is_seen, track.early)
 
     def _trail(self, moment: Moment) -> list[Finding]:
         """Note where each track is, and tell of those that are over."""

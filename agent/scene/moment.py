@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from agent.vision.geometry import Box, Label
-from agent.vision.track import START_SCORE
+from agent.vision.track import START_SCORE, EarlyLook
 from agent.vision.view_facts import ViewFacts
 
 # What may stand on a carriageway and block it. A bicycle is left out: a cyclist waits at kerbs all day.
@@ -20,13 +20,15 @@ PEOPLE = frozenset({Label.PERSON})
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One confirmed track in this frame. `is_seen` is False while the tracker only guesses where it went."""
+    """One confirmed track in this frame. `is_seen` is False while the tracker only guesses where it went. `early`:
+    where it was before anybody believed in it, oldest first."""
 
     track_id: int
     label: Label
     box: Box
     score: float
     is_seen: bool = True
+    early: Sequence[EarlyLook] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,9 @@ _STRIDES_PX: Final = (8, 16, 32)
 _PAD_LEVEL: Final = 114
 _MEAN = np.array([103.53, 116.28, 123.675], np.float32)
 _STD = np.array([57.375, 57.12, 58.395], np.float32)
-# The tracker's second stage lives on boxes that the first would not believe (ByteTrack, Zhang et al. 2022).
-LOW_SCORE: Final = 0.2
+# The tracker's later stages live on boxes that the first would not believe (ByteTrack, Zhang et al. 2022); below 0.2
+# only where motion draws the same box (agent.vision.backing).
+LOW_SCORE: Final = 0.1
 # NanoDet's own default for NMS.
 _IOU_LIMIT: Final = 0.6
 # No street scene at 416 px holds more that could be told apart.
@@ -54,7 +55,7 @@ class Detector:
         return self._session.facts
 
     def detect(self, bgr: BgrImage) -> tuple[Detection, ...]:
-        """Everything scored at least LOW_SCORE, best first.
+        """Everything scored at least LOW_SCORE, best first; what of it to believe is the tracker's to say.
 
         bgr: (H, W, 3) uint8. Boxes are fractions of this picture, cut at its borders.
         """

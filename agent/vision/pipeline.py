@@ -95,7 +95,7 @@ class Pipeline:
         ended: tuple[Track, ...] = ()
         if detects:
             self._detected_ns = picture.media_ns
-            tracked = self._tracker.update(detections, picture.media_ns)
+            tracked = self._tracker.update(detections, picture.media_ns, motion.regions)
             self._tracks, ended = tracked.living, tracked.ended
         self._counters = replace(
             counters,

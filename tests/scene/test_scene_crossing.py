@@ -11,6 +11,7 @@ from agent.scene.moment import Moment, Sighting
 from agent.scene.rules.crossing import Crossing, CrossingCounter
 from agent.units import NS_PER_S
 from agent.vision.geometry import Label
+from agent.vision.track import EarlyLook
 from tests.scene.tracks import engine_of, findings, moments, sighting, standing
 
 Point = tuple[float, float]
@@ -51,6 +52,16 @@ def test_forward_is_from_the_left_to_the_right_of_the_line_as_drawn(
 def test_the_time_is_that_of_the_foot_point_on_the_line() -> None:
     (crossing,) = walk(ACROSS, (0.5, 0.4), (0.5, 0.8))
     assert crossing.at_ns == pytest.approx(NS_PER_S / 4)
+
+
+def test_a_car_that_is_believed_only_behind_the_line_has_crossed_it() -> None:
+    counter = CrossingCounter("north", ACROSS, aspect=1.0)
+    early = tuple(EarlyLook(round(at_s * NS_PER_S), standing(0.5, 0.4 + 0.2 * at_s), 0.15) for at_s in (0.0, 0.2, 0.4))
+    found: list[Crossing] = []
+    for at_s in (0.6, 0.8, 1.0):
+        car = Sighting(1, Label.CAR, standing(0.5, 0.4 + 0.2 * at_s), 0.2, early=early)
+        found += counter.update(Moment(round(at_s * NS_PER_S), [car]))
+    assert [(one.direction, one.at_ns) for one in found] == [(Direction.FORWARD, pytest.approx(NS_PER_S / 2))]
 
 
 def test_who_passes_beyond_the_end_of_the_line_is_not_counted() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 
@@ -86,6 +87,63 @@ def test_a_weak_box_continues_a_track_and_never_begins_one() -> None:
     assert not any(one.living for one in _watch(tracker, 2, lambda _: [_person(0.5, 0.3)]))
     seen = _watch(tracker, 4, lambda at_s: [_person(0.5, 0.8 if at_s < 3 else 0.25)], start_s=2)
     assert [(track.track_id, track.is_coasting) for track in seen[-1].living] == [(1, False)]
+
+
+def test_a_standing_thing_is_not_believed_for_one_lucky_look() -> None:
+    seen = _watch(Tracker(), 20, lambda at_s: [_person(0.5, 0.51 if at_s == 4 else 0.44)])
+    assert not any(_confirmed(one) for one in seen)
+
+
+@pytest.mark.parametrize("fps", [3, 5, 10, 30])
+def test_a_car_that_drives_three_lengths_a_second_is_one_track_at_any_rate(fps: float) -> None:
+    tracker, found = Tracker(), list[Tracked]()
+    for frame in range(round(2 * fps)):
+        box = Box(0.1 + 0.3 * frame / fps, 0.5, 0.1, 0.06)
+        found.append(tracker.update([Detection(box, Label.CAR, 0.7)], round(frame * NS_PER_S / fps)))
+    assert {track.track_id for one in found for track in one.living} == {1}
+
+
+def _drive(at_s: float) -> Box:
+    return Box(0.1 + 0.2 * at_s, 0.4, 0.15, 0.2)
+
+
+def _swing(at_s: float) -> Box:
+    return Box(0.4 + 0.04 * math.sin(4 * at_s), 0.4, 0.15, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("way", "moves_alike", "is_believed"),
+    [(_drive, True, True), (_drive, False, False), (_swing, True, False)],
+    ids=["a car from above", "nothing moves there", "a branch"],
+)
+def test_a_faint_thing_is_believed_when_motion_draws_it_too_and_it_travels(
+    way: Callable[[float], Box], *, moves_alike: bool, is_believed: bool
+) -> None:
+    tracker, seen = Tracker(), list[Tracked]()
+    for frame in range(4 * FPS):
+        box = way(frame / FPS)
+        regions = [box] if moves_alike else [Box(0.7, 0.1, 0.1, 0.1)]
+        label = Label.PERSON if frame == 0 else Label.TRUCK
+        seen.append(tracker.update([Detection(box, label, 0.12)], frame * NS_PER_S // FPS, regions))
+    assert any(_confirmed(one) for one in seen) is is_believed
+    assert all(track.label is Label.TRUCK for one in seen[2:] for track in one.living)
+
+
+def test_a_region_that_a_known_thing_explains_begins_nothing() -> None:
+    tracker = Tracker()
+    for frame in range(20):
+        box = _drive(frame / FPS)
+        shadow = Detection(Box(box.x, 0.5, 0.15, 0.1), Label.BUS, 0.15)
+        last = tracker.update([Detection(box, Label.CAR, 0.8), shadow], frame * NS_PER_S // FPS, [shadow.box])
+    assert len(last.living) == 1
+
+
+def test_a_believed_track_tells_where_it_was_while_it_was_doubted() -> None:
+    seen = _watch(Tracker(), 6, lambda at_s: [_person(0.1 + 0.02 * at_s, 0.45)])
+    first = next(one for one in seen if _confirmed(one)).living[0]
+    assert [look.box.x for look in first.early] == pytest.approx([0.1 + 0.004 * n for n in range(len(first.early))])
+    assert 3 <= len(first.early) <= 16
+    assert all(track.early == first.early for one in seen for track in _confirmed(one))
 
 
 def test_a_passing_car_does_not_go_over_to_the_weak_box_of_a_waiting_one() -> None:

@@ -89,18 +89,25 @@ class CrossingCounter:
         )
 
     def _follow(self, sighting: Sighting, media_ns: int) -> Crossing | None:
-        side = side_of(self._points, sighting.box.foot, self._aspect)
+        """A track that is new here is followed from before it was believed: cars are fast and doubted for a second."""
         path = self._paths.get(sighting.track_id)
-        if path is None:
-            # Where it was first seen is where it came from, however near the line.
-            self._paths[sighting.track_id] = _Path(side, media_ns, is_right=side.offset > 0)
-            return None
+        if path is not None:
+            return self._step(path, sighting, sighting.box, media_ns)
+        looks = [*((look.media_ns, look.box) for look in sighting.early), (media_ns, sighting.box)]
+        side = side_of(self._points, looks[0][1].foot, self._aspect)
+        # Where it was first seen is where it came from, however near the line.
+        path = self._paths[sighting.track_id] = _Path(side, looks[0][0], is_right=side.offset > 0)
+        steps = [self._step(path, sighting, box, at_ns) for at_ns, box in looks[1:]]
+        return next((one for one in reversed(steps) if one is not None), None)
+
+    def _step(self, path: _Path, sighting: Sighting, box: Box, media_ns: int) -> Crossing | None:
+        side = side_of(self._points, box.foot, self._aspect)
         if (side.offset > 0) != (path.side.offset > 0):
             part = path.side.offset / (path.side.offset - side.offset)
             path.along = path.side.along + part * (side.along - path.side.along)
             path.at_ns = path.seen_ns + round(part * (media_ns - path.seen_ns))
         path.side, path.seen_ns = side, media_ns
-        if (side.offset > 0) == path.is_right or abs(side.offset) < _BEYOND_HEIGHTS * sighting.box.h:
+        if (side.offset > 0) == path.is_right or abs(side.offset) < _BEYOND_HEIGHTS * box.h:
             return None
         path.is_right = side.offset > 0
         return self._count(path, sighting)
