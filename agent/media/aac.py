@@ -67,6 +67,16 @@ class SoundCoder:
             self._next_ns = at_ns + self._packet_ns
             yield Coded(data, at_ns, self._packet_ns)
 
+    @property
+    def next_ns(self) -> int:
+        """When the next packet is due; 0 before the first."""
+        return self._next_ns
+
+    def end(self) -> Iterator[Coded]:
+        """What it still holds, at the end of a line of time; the next packet is the first of another."""
+        if self._encoder is not None:
+            yield from self._encoder.end()
+
 
 class _Encoder:
     """G.711 to AAC. Samples are numbered from the last hole on, so that small jitter of the stamps is no noise."""
@@ -86,7 +96,7 @@ class _Encoder:
 
     def take(self, data: bytes, at_ns: int) -> Iterator[Coded]:
         if self._taken and abs(at_ns - self.next_ns) > _HOLE_NS:
-            yield from self._end()
+            yield from self.end()
         if not self._taken:
             self._origin_ns = at_ns
         channels = self._form.channels
@@ -98,7 +108,7 @@ class _Encoder:
             samples, self._rest = self._rest[:size], self._rest[size:]
             yield from self._encode(samples)
 
-    def _end(self) -> Iterator[Coded]:
+    def end(self) -> Iterator[Coded]:
         """What the encoder still holds; the next sample is the first for a new one. The last frame is filled with
         silence, which reaches into the hole that follows."""
         size = _FRAME_SAMPLES * self._form.channels

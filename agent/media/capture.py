@@ -198,7 +198,7 @@ class _Runs:
         for sink in self._sinks:
             sink.take(captured)
         if self._ear is not None:
-            self._ear.listen(packet, stamp.media_ns)
+            self._ear.listen(packet, stamp.media_ns, self._clock.mono_ns())
 
     def place(self, frame: SourceFrame) -> CapturedFrame | None:
         """Where a picture stands in the run; None when it belongs to the one before."""

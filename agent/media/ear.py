@@ -44,11 +44,9 @@ class Ear:
         self.feed.wanted.clear()
         self._early.clear()
 
-    def listen(self, packet: Packet[VideoStream], media_ns: int) -> None:
+    def listen(self, packet: Packet[VideoStream], media_ns: int, arrived_mono_ns: int) -> None:
         """This picture was captured; so is what was heard until now."""
-        ntp_ns = reported_ns(packet)
-        if ntp_ns is not None:
-            self._lipsync.note_picture(media_ns, ntp_ns)
+        self._lipsync.note_picture(media_ns, arrived_mono_ns, reported_ns(packet))
         sounds = self._take()
         if self._early:
             sounds, self._early = [*self._early, *sounds], []

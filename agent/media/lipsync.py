@@ -1,8 +1,9 @@
 """Where a sound that came on a line of its own stands among the pictures. Pure.
 
 Two things tell. When each came: whatever delays a packet only ever makes it later, so the least late of some seconds is
-taken at its word, as for a run's anchor (ADR 7). And what the camera itself says in its RTCP sender reports, by its own
-clock, of pictures and sound alike (RFC 3550, 6.4.1): which is exact, unless that clock is set meanwhile.
+taken at its word, of the pictures as of the sound (as for a run's anchor, ADR 7). And what the camera itself says in
+its RTCP sender reports, by its own clock, of pictures and sound alike (RFC 3550, 6.4.1): which is exact, unless that
+clock is set meanwhile.
 """
 
 from __future__ import annotations
@@ -25,29 +26,37 @@ _SLOWLY: Final = 500
 _PERSISTS_NS: Final = 6 * NS_PER_S
 
 
+class _Least:
+    """How late the least late packet of this window came, and of the one before: arrival by the monotonic clock less
+    the packet's own time."""
+
+    def __init__(self) -> None:
+        self._from_ns = 0
+        self._least_ns: int | None = None
+        self._before_ns: int | None = None
+
+    def note(self, late_ns: int, arrived_mono_ns: int) -> None:
+        if self._least_ns is None or arrived_mono_ns - self._from_ns > _WINDOW_NS:
+            self._before_ns, self._least_ns = self._least_ns, late_ns
+            self._from_ns = arrived_mono_ns
+        self._least_ns = min(self._least_ns, late_ns)
+
+    @property
+    def late_ns(self) -> int:
+        """0 before the first packet."""
+        known = [each for each in (self._least_ns, self._before_ns) if each is not None]
+        return min(known, default=0)
+
+
 @dataclass(slots=True)
 class _Line:
-    """What is known of one line. `offset_ns` is what is added to a sound's own time to make it media time; `least_ns`
-    is how late the least late packet of this window came, and of the one before, by the monotonic clock."""
+    """What is known of one line. `offset_ns` is what is added to a sound's own time to make it media time."""
 
     number: int
+    arrivals: _Least
     offset_ns: int | None = None
     is_reported: bool = False
     parted_since_ns: int | None = None
-    window_from_ns: int = 0
-    least_ns: int | None = None
-    least_before_ns: int | None = None
-
-    def note(self, sound: SourceSound) -> int:
-        """How late the least late one was, now that this one came."""
-        if self.least_ns is not None and sound.at_ns - self.window_from_ns > _WINDOW_NS:
-            self.least_before_ns, self.least_ns = self.least_ns, None
-        # It cannot leave the camera before its last sample was heard.
-        late_ns = sound.arrived_mono_ns - sound.at_ns - sound.duration_ns
-        if self.least_ns is None:
-            self.window_from_ns, self.least_ns = sound.at_ns, late_ns
-        self.least_ns = min(self.least_ns, late_ns)
-        return self.least_ns if self.least_before_ns is None else min(self.least_ns, self.least_before_ns)
 
     def follow(self, wanted_ns: int, sound: SourceSound, *, is_reported: bool) -> int:
         """The offset from here on, now that it should be `wanted_ns`."""
@@ -72,29 +81,39 @@ class LipSync:
 
     def __init__(self) -> None:
         self._anchor_mono_ns = 0
+        # When media time 0 was, as the pictures arrive. Steering bends media time, and takes up small steps of the wall
+        # clock (agent.media.steering), so this is not the anchor for ever.
+        self._arrivals = _Least()
         # Media time less the camera's own time, of the pictures.
         self._picture_ns: int | None = None
-        self._line = _Line(0)
+        self._line = _Line(0, _Least())
 
     def begin_run(self, anchor_mono_ns: int) -> None:
         """Media time 0 is now this moment of the monotonic clock."""
         if self._line.offset_ns is not None:
             self._line.offset_ns -= anchor_mono_ns - self._anchor_mono_ns
         self._anchor_mono_ns = anchor_mono_ns
+        self._arrivals = _Least()
+        self._arrivals.note(anchor_mono_ns, anchor_mono_ns)
         self._picture_ns = None
 
-    def note_picture(self, media_ns: int, ntp_ns: int) -> None:
-        """A picture of this media time was taken then by the camera's clock."""
-        self._picture_ns = media_ns - ntp_ns
+    def note_picture(self, media_ns: int, arrived_mono_ns: int, ntp_ns: int | None) -> None:
+        """A picture of this media time came; the camera says when it was taken by its own clock, if it does."""
+        self._arrivals.note(arrived_mono_ns - media_ns, arrived_mono_ns)
+        if ntp_ns is not None:
+            self._picture_ns = media_ns - ntp_ns
 
     def place(self, sound: SourceSound) -> int:
         """Its media time in this run; negative before the first picture."""
         if sound.line != self._line.number:
-            self._line = _Line(sound.line)
-        arrived_ns = self._line.note(sound) - self._anchor_mono_ns
+            self._line = _Line(sound.line, _Least())
+        line = self._line
+        # It cannot leave the camera before its last sample was heard.
+        line.arrivals.note(sound.arrived_mono_ns - sound.at_ns - sound.duration_ns, sound.arrived_mono_ns)
+        arrived_ns = line.arrivals.late_ns - self._arrivals.late_ns
         reported_ns = self._reported(sound, arrived_ns)
         wanted_ns = arrived_ns if reported_ns is None else reported_ns
-        return sound.at_ns + self._line.follow(wanted_ns, sound, is_reported=reported_ns is not None)
+        return sound.at_ns + line.follow(wanted_ns, sound, is_reported=reported_ns is not None)
 
     def _reported(self, sound: SourceSound, arrived_ns: int) -> int | None:
         """The offset by the camera's reports, where it makes any and they can be true."""

@@ -7,7 +7,7 @@ Sound may then fail, stall or come late without the pictures hearing of it, and 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
@@ -17,7 +17,7 @@ import av
 from agent import log
 from agent.clock import Clock
 from agent.errors import CameraEnded, SoundUnsupported
-from agent.media.aac import SoundCoder
+from agent.media.aac import Coded, SoundCoder
 from agent.media.ear import reported_ns
 from agent.media.pace import sipped
 from agent.media.sound import SourceSound
@@ -43,18 +43,27 @@ _log = log.get("sound")
 
 @dataclass(slots=True)
 class _Line:
-    """The sound's own time: its number, and what the packet before said."""
+    """The sound's own time: its number, what is added to the stream's stamps, and what the packet before said."""
 
     number: int
+    shift_ns: int = 0
     at_ns: int | None = None
     arrived_ns: int = 0
 
-    def note(self, at_ns: int, arrived_ns: int) -> None:
+    def follow(self, stamp_ns: int, arrived_ns: int, next_ns: int) -> bool:
+        """Whether this packet is on the line. A counter that leaps while packets go on coming goes on where the next
+        one was due, `next_ns`; otherwise another line begins."""
+        at_ns = stamp_ns + self.shift_ns
+        goes_on = True
         if self.at_ns is not None:
-            past_ns = at_ns - self.at_ns
-            if past_ns < -_SLIP_NS or past_ns - (arrived_ns - self.arrived_ns) > _AHEAD_NS:
-                self.number += 1
+            past_ns, waited_ns = at_ns - self.at_ns, arrived_ns - self.arrived_ns
+            if past_ns < -_SLIP_NS or past_ns - waited_ns > _AHEAD_NS:
+                goes_on = waited_ns < _SLIP_NS
+                self.shift_ns = next_ns - stamp_ns if goes_on else 0
+                self.number += not goes_on
+                at_ns = stamp_ns + self.shift_ns
         self.at_ns, self.arrived_ns = at_ns, arrived_ns
+        return goes_on
 
 
 class SoundSession:
@@ -108,19 +117,27 @@ class SoundSession:
             if self._is_over:
                 return
             arrived_ns = self._clock.mono_ns()
-            at_ns = None if packet.pts is None else int(packet.pts * base * NS_PER_S)
-            if at_ns is not None:
-                self._line.note(at_ns, arrived_ns)
-                ntp_ns = reported_ns(packet)
-                behind_ns = None if ntp_ns is None else ntp_ns - at_ns
+            stamp_ns = None if packet.pts is None else int(packet.pts * base * NS_PER_S)
+            number = self._line.number
             try:
-                coded = list(coder.take(bytes(packet), at_ns))
+                if stamp_ns is not None:
+                    if not self._line.follow(stamp_ns, arrived_ns, coder.next_ns):
+                        # What the coder holds was heard on the line that ends here.
+                        yield from _placed(list(coder.end()), number, arrived_ns, behind_ns)
+                    ntp_ns = reported_ns(packet)
+                    behind_ns = None if ntp_ns is None else ntp_ns - stamp_ns - self._line.shift_ns
+                coded = list(coder.take(bytes(packet), None if stamp_ns is None else self._line.at_ns))
             except av.FFmpegError as exc:
                 self._feed.refuse(exc, camera=address.camera)
                 continue
-            for each in coded:
-                heard_ns = None if behind_ns is None else each.at_ns + behind_ns
-                yield SourceSound(each.data, each.at_ns, each.duration_ns, self._line.number, arrived_ns, heard_ns)
+            yield from _placed(coded, self._line.number, arrived_ns, behind_ns)
+
+
+def _placed(coded: Sequence[Coded], line: int, arrived_ns: int, behind_ns: int | None) -> Iterator[SourceSound]:
+    """`behind_ns`: the camera's clock less the line's time, where it reports any."""
+    for each in coded:
+        heard_ns = None if behind_ns is None else each.at_ns + behind_ns
+        yield SourceSound(each.data, each.at_ns, each.duration_ns, line, arrived_ns, heard_ns)
 
 
 def _settled(sounds: Iterator[SourceSound]) -> Iterator[SourceSound]:
@@ -132,7 +149,10 @@ def _settled(sounds: Iterator[SourceSound]) -> Iterator[SourceSound]:
         is_live = len(held) > 1 and sound.arrived_mono_ns - held[-2].arrived_mono_ns > _LIVE_PAUSE_NS
         if is_live or len(held) >= _MAX_BURST:
             break
-    least_ns = min((each.arrived_mono_ns - each.at_ns - each.duration_ns for each in held), default=0)
+    least_ns: dict[int, int] = {}
     for each in held:
-        yield replace(each, arrived_mono_ns=least_ns + each.at_ns + each.duration_ns)
+        late_ns = each.arrived_mono_ns - each.at_ns - each.duration_ns
+        least_ns[each.line] = min(late_ns, least_ns.get(each.line, late_ns))
+    for each in held:
+        yield replace(each, arrived_mono_ns=least_ns[each.line] + each.at_ns + each.duration_ns)
     yield from sounds

@@ -156,6 +156,7 @@ class Recorder:
             self._sound.add(item)
         elif isinstance(item, SoundShape):
             self._sound_shape = item
+            self._sound.tune(item.format)
         elif isinstance(item, Begin):
             self._end_run()
             self._session, self._shape, self._n = item, item.session.shape, 0

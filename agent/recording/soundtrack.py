@@ -45,9 +45,9 @@ _TRUN_HEAD_BYTES: Final = 20
 class SoundTrack:
     """How the track stands in its segment. `origin_media_ns` is the media time of the video's first decode time."""
 
+    form: SoundFormat
     track_id: int
     rate_hz: int
-    packet_samples: int
     video_timescale: int
     origin_media_ns: int
 
@@ -67,9 +67,9 @@ def track_of(head: bytes, form: SoundFormat, *, origin_media_ns: int) -> SoundTr
     for track in movie.tracks:
         if track.handler == SOUND_HANDLER:
             return SoundTrack(
+                form=form,
                 track_id=track.track_id,
                 rate_hz=track.timescale,
-                packet_samples=form.packet_samples,
                 video_timescale=movie.video.timescale,
                 origin_media_ns=origin_media_ns,
             )
@@ -83,12 +83,18 @@ class WaitingSound:
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[CapturedSound] = deque()
+        # Each with the coding that it came in.
+        self._waiting: deque[tuple[CapturedSound, SoundFormat | None]] = deque()
+        self._form: SoundFormat | None = None
         self._end_ns: int | None = None
         self._anchor_mono_ns = 0
         # Where the last segment's sound ended.
         self._until_ns: int | None = None
         self.dropped = 0
+
+    def tune(self, form: SoundFormat) -> None:
+        """What comes from here on is coded like this; the segment with a track for it begins at a later IDR."""
+        self._form = form
 
     def add(self, sound: CapturedSound) -> None:
         """Sound that lies mostly beside the last is dropped: its line was set right and brings that stretch twice."""
@@ -96,7 +102,7 @@ class WaitingSound:
             self.dropped += 1
             return
         self._end_ns = sound.media_ns + sound.duration_ns
-        self._waiting.append(sound)
+        self._waiting.append((sound, self._form))
         if len(self._waiting) > _MAX_WAITING:
             self._waiting.popleft()
             self.dropped += 1
@@ -106,23 +112,26 @@ class WaitingSound:
         shift_ns = anchor_mono_ns - self._anchor_mono_ns
         self._anchor_mono_ns = anchor_mono_ns
         self._until_ns = None
-        self._waiting = deque(replace(each, media_ns=each.media_ns - shift_ns) for each in self._waiting)
+        self._waiting = deque(
+            (replace(sound, media_ns=sound.media_ns - shift_ns), form) for sound, form in self._waiting
+        )
         if self._end_ns is not None:
             self._end_ns -= shift_ns
 
     def begin_segment(self, start_media_ns: int) -> None:
         """What was heard before its first picture goes into it only where it continues the segment before: otherwise it
         was not to be recorded."""
-        while start_media_ns != self._until_ns and self._waiting and self._waiting[0].media_ns < start_media_ns:
+        while start_media_ns != self._until_ns and self._waiting and self._waiting[0][0].media_ns < start_media_ns:
             self._waiting.popleft()
 
     def take(self, track: SoundTrack, until_media_ns: int) -> list[CapturedSound]:
-        """What begins before `until_media_ns`; what came too late for this segment is dropped."""
+        """What begins before `until_media_ns`; what came too late for this segment, or in another coding than its
+        track's, is dropped."""
         taken: list[CapturedSound] = []
         self._until_ns = until_media_ns
-        while self._waiting and self._waiting[0].media_ns < until_media_ns:
-            sound = self._waiting.popleft()
-            if track.ticks(sound.media_ns) < 0:
+        while self._waiting and self._waiting[0][0].media_ns < until_media_ns:
+            sound, form = self._waiting.popleft()
+            if form != track.form or track.ticks(sound.media_ns) < 0:
                 self.dropped += 1
             else:
                 taken.append(sound)
@@ -192,7 +201,7 @@ def _sound_head(track_id: int, decode_time: int) -> bytes:
 def _sound(track: SoundTrack, sounds: Sequence[CapturedSound], data_at: int) -> bytes:
     times = [track.ticks(sound.media_ns) for sound in sounds]
     # What is missing between two packets is the first one's duration: nothing is made up to fill it.
-    ends = [*times[1:], times[-1] + track.packet_samples]
+    ends = [*times[1:], times[-1] + track.form.packet_samples]
     table = b"".join(
         _SAMPLE.pack(end - time, len(sound.data)) for time, end, sound in zip(times, ends, sounds, strict=True)
     )

@@ -1,0 +1,88 @@
+"""The sound of real RTSP cameras: what they do to it costs no picture, and what is left is heard when it was made."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+
+from agent.errors import SoundUnsupported
+from tests.rigs.flashes import FlashSettings, Sync, make_flashes, measure
+from tests.rigs.hearing import Hearing
+from tests.rigs.speaking_camera import Habits, SpeakingCamera
+
+LIMIT_MS = 40.0
+# From the first picture on; a beep each second, and the first GOP has no sound track yet.
+LASTS_S = 6.5
+MULAW = FlashSettings("mulaw.mov", "pcm_mulaw", 8_000, seconds=12)
+AAC = FlashSettings("aac.mov", seconds=12, b_frames=2)
+CAMERAS = {
+    "aac": (AAC, Habits()),
+    "mulaw": (MULAW, Habits()),
+    "leaps": (MULAW, Habits(leaps=((3.5, -3_600.0),))),
+    "late": (AAC, Habits(silences=((0, 3.1),))),
+    "stops": (AAC, Habits(silences=((3.1, 1e9),))),
+    "none": (AAC, Habits(has_sound=False)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What one camera's recording says afterwards; `frames` and `lost` of its pictures, `syncs` one a segment."""
+
+    frames: int
+    lost: int
+    missing_ns: list[int]
+    outages: int
+    syncs: list[Sync]
+    failures: list[Exception]
+
+    @property
+    def offsets_ms(self) -> list[float]:
+        return [each for sync in self.syncs for each in sync.offsets_ms]
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Recorded]]:
+    """All of them at once: they take their time, and no processor's."""
+    folder = tmp_path_factory.mktemp("speaking")
+    films = {each.name: make_flashes(folder, each) for each in (AAC, MULAW)}
+
+    def record(name: str) -> Recorded:
+        settings, habits = CAMERAS[name]
+        with SpeakingCamera(films[settings.name], habits) as camera, Hearing(camera.url, folder / name) as hearing:
+            threading.Event().wait(LASTS_S)
+        meets = [b.start_wall_ns - a.end_wall_ns for a, b in zip(hearing.closes, hearing.closes[1:], strict=False)]
+        counts = hearing.recorder.counts
+        syncs = [measure(path) for path in hearing.paths()]
+        return Recorded(counts.recorded, counts.lost, meets, len(hearing.outages), syncs, hearing.failures)
+
+    with ThreadPoolExecutor(len(CAMERAS)) as pool:
+        yield dict(zip(CAMERAS, pool.map(record, CAMERAS), strict=True))
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+def test_whatever_becomes_of_its_sound_every_picture_is_recorded(recorded: dict[str, Recorded], name: str) -> None:
+    seen = recorded[name]
+    assert seen.frames > 0
+    assert (seen.lost, seen.outages) == (0, 0)
+    # Segments meet: no gap is left where sound begins, leaps or ends.
+    assert all(abs(each) < 1_000_000 for each in seen.missing_ns)
+
+
+@pytest.mark.parametrize("name", ["aac", "mulaw", "leaps", "late", "stops"])
+def test_each_beep_is_heard_with_its_flash_in_every_segment(recorded: dict[str, Recorded], name: str) -> None:
+    offsets_ms = recorded[name].offsets_ms
+    assert offsets_ms
+    assert max(abs(each) for each in offsets_ms) <= LIMIT_MS
+
+
+def test_a_camera_without_sound_says_what_to_set_and_goes_on(recorded: dict[str, Recorded]) -> None:
+    seen = recorded["none"]
+    assert {type(each) for each in seen.failures} == {SoundUnsupported}
+    assert "microphone" in str(seen.failures[0])
+    assert not any(sync.beeps_s for sync in seen.syncs)
+    assert any(sync.flashes_s for sync in seen.syncs)
