@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,20 +12,25 @@ from agent.media.aac import SoundCoder
 from agent.media.ear import Ear
 from agent.media.sound import SourceSound
 from agent.media.sound_feed import SoundFeed
+from agent.media.sound_shape import SoundShape
 from agent.media.timeline import Timeline
+from agent.recording.arrivals import Skipped
 from agent.units import NS_PER_MS, NS_PER_S
 from tests.recorder.playback import Playback, Ring
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """How a film is played. `late_ms`: so much later than its pictures the sound comes, by the pictures' own time.
-    `until_s`: the film ends there. `at_packet` is called before each picture, with its number."""
+    """How a film is played. `late_ms`: so much later than its pictures its sound comes. `until_s`: it ends there.
+    From `second_from_s` on the sound is that of `second`. In `skip_s` the pictures are left out, as by a mode.
+    `flood_packets`: so many packets of sound come before the first picture."""
 
     late_ms: int = 0
     until_s: float = 1e9
-    rounds: int = 1
-    at_packet: Callable[[int], None] | None = None
+    second: Path | None = None
+    second_from_s: float = 1e9
+    skip_s: tuple[float, float] = (1e9, 1e9)
+    flood_packets: int = 0
 
 
 def play_with_sound(ring: Ring, film: Path, played: Played = Played()) -> int:
@@ -37,38 +41,69 @@ def play_with_sound(ring: Ring, film: Path, played: Played = Played()) -> int:
     timeline = Timeline("c01", form.time_base, form.frame_duration)
     feed = SoundFeed()
     ear = Ear(feed, ring.recorder)
-    sounds = _sounds(film, feed)
+    items = _sounds(film, played)
+    while items and isinstance(items[0], SoundShape):
+        _hand_over(feed, items.popleft())
+    for number in range(played.flood_packets):
+        feed.put(SourceSound(b"flood", (number - played.flood_packets) * 20 * NS_PER_MS, 20 * NS_PER_MS))
     ear.begin(playback.session.anchor, timeline)
     ring.recorder.begin(playback.session)
     count = 0
+    is_skipping = False
     for packet in playback.packets():
         if packet.media_ns >= played.until_s * NS_PER_S:
             break
-        if played.at_packet is not None:
-            played.at_packet(count)
         timeline.stamp(packet.pts, packet.dts)
-        while sounds and sounds[0].at_ns + sounds[0].duration_ns + played.late_ms * NS_PER_MS <= packet.media_ns:
-            feed.put(sounds.popleft())
+        while items and _due_ns(items[0]) + played.late_ms * NS_PER_MS <= packet.media_ns:
+            _hand_over(feed, items.popleft())
         ring.clock.past_ns = begins_ns + packet.media_ns
-        ring.recorder.take(packet)
+        if played.skip_s[0] <= packet.media_ns / NS_PER_S < played.skip_s[1]:
+            if not is_skipping:
+                ring.recorder.put(Skipped())
+            is_skipping = True
+        else:
+            ring.recorder.take(packet)
+            count += 1
         ear.listen(packet.packet, packet.media_ns, ring.clock.mono_ns())
+        ring.recorder.rouse()
         ring.write()
-        count += 1
     ring.recorder.end()
     ring.write()
     return count
 
 
-def _sounds(film: Path, feed: SoundFeed) -> deque[SourceSound]:
-    """All of the film's sound, coded as it is recorded."""
-    found: deque[SourceSound] = deque()
+def _hand_over(feed: SoundFeed, item: SourceSound | SoundShape) -> None:
+    if isinstance(item, SoundShape):
+        feed.tune(item)
+    else:
+        feed.put(item)
+
+
+def _due_ns(item: SourceSound | SoundShape) -> int:
+    return 0 if isinstance(item, SoundShape) else item.at_ns + item.duration_ns
+
+
+def _sounds(film: Path, played: Played) -> deque[SourceSound | SoundShape]:
+    """All that is to be heard, coded as it is recorded."""
+    until_ns = int(played.second_from_s * NS_PER_S)
+    found: deque[SourceSound | SoundShape] = deque()
+    shape, sounds = _coded(film)
+    found.append(shape)
+    found.extend(each for each in sounds if each.at_ns < until_ns)
+    if played.second is not None:
+        shape, sounds = _coded(played.second)
+        found.append(shape)
+        found.extend(each for each in sounds if each.at_ns >= until_ns)
+    return found
+
+
+def _coded(film: Path) -> tuple[SoundShape, list[SourceSound]]:
+    found: list[SourceSound] = []
     with av.open(str(film)) as container:
         stream = container.streams.audio[0]
         coder = SoundCoder(stream, camera="c01")
-        feed.tune(coder.shape)
         for packet in container.demux(stream):
             if packet.size and packet.pts is not None:
-                at_ns = int(packet.pts * packet.time_base * NS_PER_S)
-                coded = coder.take(bytes(packet), at_ns)
+                coded = coder.take(bytes(packet), int(packet.pts * packet.time_base * NS_PER_S))
                 found.extend(SourceSound(each.data, each.at_ns, each.duration_ns) for each in coded)
-    return found
+    return coder.shape, found
