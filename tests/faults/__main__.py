@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agent import log
 from tests.broker import Broker
-from tests.faults import campaigns, clocks
+from tests.faults import campaigns, clocks, sound
 from tests.recording import evidence
 from tests.rigs.films import FilmSettings, make_film
 from tests.rigs.rtsp import RtspCamera
@@ -24,6 +24,8 @@ _RTSP_S = 66.0
 _MUTATIONS = 1000
 _IN_1970_S = 300.0
 _BEFORE_BACK_S = 60.0
+_SOUND_S = 60.0
+_SOUND_KILLS = 5
 
 
 def main(names: list[str]) -> int:
@@ -49,6 +51,7 @@ def main(names: list[str]) -> int:
             root / "clock-1970", lambda here, broker: clocks.boot_in_1970(here, broker, _IN_1970_S)
         )
         todo["clock-back"] = lambda: clocks.step_back(root / "clock-back", _BEFORE_BACK_S)
+        todo["sound"] = lambda: sound.sound(root / "sound", _SOUND_S, _SOUND_KILLS, ffmpeg)
         todo["rtsp"] = lambda: _with_rtsp(root / "rtsp")
         for name, campaign in todo.items():
             if not names or name in names:
