@@ -20,13 +20,16 @@ from agent.errors import SegmentDamaged
 from agent.media.sound import CapturedSound, SoundFormat
 from agent.recording.boxes import Box, box, children, full_box, read_header, require, unpack
 from agent.recording.movie import SOUND_HANDLER, parse_movie
-from agent.units import NS_PER_S
+from agent.units import NS_PER_MS, NS_PER_S
 
 # Of a segment with sound the video's decode time begins here and not at 0: sound comes later than its pictures (G.711
 # of 8 kHz waits 256 ms in the encoder alone), and what belongs before a segment's first picture would have no time.
 LEAD_NS: Final = 2 * NS_PER_S
 # As long as the capture and the recorder may be apart; sound waits for no longer than its pictures.
 _MAX_WAITING: Final = 1_000
+
+# A frame's duration counts in ticks, media time in ns.
+_ROUNDING_NS: Final = NS_PER_MS
 
 _U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
@@ -121,7 +124,9 @@ class WaitingSound:
     def begin_segment(self, start_media_ns: int) -> None:
         """What was heard before its first picture goes into it only where it continues the segment before: otherwise it
         was not to be recorded."""
-        while start_media_ns != self._until_ns and self._waiting and self._waiting[0][0].media_ns < start_media_ns:
+        if self._until_ns is not None and abs(start_media_ns - self._until_ns) < _ROUNDING_NS:
+            return
+        while self._waiting and self._waiting[0][0].media_ns < start_media_ns:
             self._waiting.popleft()
 
     def take(self, track: SoundTrack, until_media_ns: int) -> list[CapturedSound]:

@@ -152,6 +152,16 @@ def test_sound_of_another_coding_stands_in_a_segment_of_its_own(
     assert ring.recorder.counts.sound_dropped > 0
 
 
+@pytest.mark.parametrize("name", ["aac", "mulaw"])
+def test_parameters_that_change_in_mid_run_cost_no_sound(ring: Ring, films: dict[str, Path], name: str) -> None:
+    play_with_sound(ring, films[name], Played(300, change_s=3.0))
+    assert 3.0 in [(closed.start_wall_ns - ring.closes[0].start_wall_ns) / NS_PER_S for closed in ring.closes]
+    assert ring.recorder.counts.sound_dropped == 0
+    made = clip(ring, ring.data_dir / "clip.mp4")
+    assert len(made.offsets_ms) >= 6
+    assert made.worst_ms <= LIMIT_MS
+
+
 def test_sound_while_nothing_was_to_be_recorded_is_in_no_segment(ring: Ring, films: dict[str, Path]) -> None:
     """Pictures are left out from 2 s to 4 s; what was said meanwhile is nobody's."""
     play_with_sound(ring, films["aac"], Played(skip_s=(2.0, 4.0)))

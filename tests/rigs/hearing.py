@@ -26,9 +26,9 @@ class SyncedClock(SystemClock):
 
 
 class Hearing:
-    """A context: records `url` with its sound while it lasts. `closes` and `outages` are what the recorder told."""
+    """A context: records `url`, with its sound, while it lasts. `closes` and `outages` are what the recorder told."""
 
-    def __init__(self, url: str, data_dir: Path, *, segment_s: float = 2) -> None:
+    def __init__(self, url: str, data_dir: Path, *, segment_s: float = 2, sound: bool = True) -> None:
         clock = SyncedClock()
         self.data_dir = data_dir
         self.opens: list[SegmentOpened] = []
@@ -46,14 +46,16 @@ class Hearing:
         soon = Backoff(initial_s=0.2, max_s=0.4)
 
         def capture() -> None:
-            ear = Ear(self.feed, self.recorder)
+            ear = Ear(self.feed, self.recorder) if sound else None
             Capture(address, [self.recorder], clock, self._stop, ear=ear).run_once()
 
         self._stages = [
             Stage("recorder", lambda: self.recorder.run_once(self._stop), stop=self._stop),
             Stage("capture", capture, stop=self._stop, backoff=soon),
-            Stage("sound", session.run_once, stop=self._stop, backoff=soon, on_failure=self.failures.append),
         ]
+        if sound:
+            heard = self.failures.append
+            self._stages.append(Stage("sound", session.run_once, stop=self._stop, backoff=soon, on_failure=heard))
 
     def opened(self, notice: SegmentOpened) -> None:
         self.opens.append(notice)

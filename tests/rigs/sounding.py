@@ -23,7 +23,8 @@ from tests.recorder.playback import Playback, Ring
 class Played:
     """How a film is played. `late_ms`: so much later than its pictures its sound comes. `until_s`: it ends there.
     From `second_from_s` on the sound is that of `second`. In `skip_s` the pictures are left out, as by a mode.
-    `flood_packets`: so many packets of sound come before the first picture."""
+    `flood_packets`: so many packets of sound come before the first picture. At `change_s` the pictures' parameters are
+    told anew."""
 
     late_ms: int = 0
     until_s: float = 1e9
@@ -31,6 +32,7 @@ class Played:
     second_from_s: float = 1e9
     skip_s: tuple[float, float] = (1e9, 1e9)
     flood_packets: int = 0
+    change_s: float = 1e9
 
 
 def play_with_sound(ring: Ring, film: Path, played: Played = Played()) -> int:
@@ -49,7 +51,7 @@ def play_with_sound(ring: Ring, film: Path, played: Played = Played()) -> int:
     ear.begin(playback.session.anchor, timeline)
     ring.recorder.begin(playback.session)
     count = 0
-    is_skipping = False
+    is_skipping = is_changed = False
     for packet in playback.packets():
         if packet.media_ns >= played.until_s * NS_PER_S:
             break
@@ -62,6 +64,9 @@ def play_with_sound(ring: Ring, film: Path, played: Played = Played()) -> int:
                 ring.recorder.put(Skipped())
             is_skipping = True
         else:
+            if packet.media_ns >= played.change_s * NS_PER_S and not is_changed:
+                ring.recorder.change(playback.session.shape)
+                is_changed = True
             ring.recorder.take(packet)
             count += 1
         ear.listen(packet.packet, packet.media_ns, ring.clock.mono_ns())
