@@ -191,6 +191,11 @@ CREATE TABLE IF NOT EXISTS command_attempt (    -- how often an unfinished comma
     attempts INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE IF NOT EXISTS command_job (        -- how far an unfinished long command has got
+    jti  TEXT PRIMARY KEY,
+    data BLOB NOT NULL                          -- JSON of agent.commands.clipjob.ClipJob
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS command_counter (    -- counters used within the window, per issuer
     iss TEXT    NOT NULL,
     ctr INTEGER NOT NULL,

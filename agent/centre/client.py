@@ -65,13 +65,14 @@ class CentreOptions:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One command to one node. `args` is the command's own struct."""
+    """One command to one node. `args` is the command's own struct; `jti` is made for it where none is given."""
 
     address: NodeAddress
     name: CommandName
     args: msgspec.Struct
     purpose: str
     case_ref: str = ""
+    jti: str = ""
 
 
 class CentreClient:
@@ -134,7 +135,7 @@ class CentreClient:
     ) -> Answer:
         """Send one command and wait for its final answer; `on_answer` hears progress. `timeout_s` counts from the last
         sign of life, so a long clip is waited for as long as it moves. Raises NoAnswer."""
-        jti = new_uuid7()
+        jti = request.jti or new_uuid7()
         answers: Mailbox[Answer] = Mailbox(10_000)
         with self._lock:
             self._waiting[jti] = answers
@@ -152,6 +153,10 @@ class CentreClient:
         finally:
             with self._lock:
                 del self._waiting[jti]
+
+    def tell(self, request: Request) -> None:
+        """Send one command and hear no answer. Raises BrokerUnreachable."""
+        self._send(request, request.jti or new_uuid7())
 
     def _send(self, request: Request, jti: str) -> None:
         with self._lock:

@@ -1,4 +1,4 @@
-"""The centre's own receiver of clips: tus 1.0 (core and creation) over HTTP, for announced files and no others.
+"""The centre's own receiver of clips: tus 1.0 (core, creation, termination), for announced files and no others.
 
 Source: https://tus.io/protocols/resumable-upload, version 1.0.0. A site with an object store or a tus server of its own
 does not need this; `wayside centre pull` and the demo do.
@@ -106,7 +106,7 @@ class Receiver:
         shown = f"[{host}]" if ":" in host else host
         self._url = options.public_url.rstrip("/") or f"{scheme}://{shown}:{port}"
         # Every path but an announced one is answered alike, and nothing tells what software answers.
-        routes = [Route("/clip/{token}", self._serve, methods=["OPTIONS", "POST", "HEAD", "PATCH"])]
+        routes = [Route("/clip/{token}", self._serve, methods=["OPTIONS", "POST", "HEAD", "PATCH", "DELETE"])]
         config = uvicorn.Config(
             Starlette(routes=routes),
             log_config=None,
@@ -154,12 +154,15 @@ class Receiver:
             return Response(status_code=404)
         try:
             if request.method == "OPTIONS":
-                return _answer(204, {"Tus-Version": TUS_VERSION, "Tus-Extension": "creation"})
+                return _answer(204, {"Tus-Version": TUS_VERSION, "Tus-Extension": "creation,termination"})
             if request.headers.get("tus-resumable") != TUS_VERSION:
                 return _answer(412, {"Tus-Version": TUS_VERSION})
             if request.method == "POST":
                 incoming.create(_number(request, "upload-length"), request.headers.get("upload-metadata", ""))
                 return _answer(201, {"Location": request.url.path, "Upload-Offset": str(incoming.offset)})
+            if request.method == "DELETE":
+                incoming.close()
+                return _answer(204, {})
             if request.method == "HEAD":
                 offset, size = incoming.resume()
                 length = {"Upload-Offset": str(offset), "Upload-Length": str(size), "Cache-Control": "no-store"}

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.centre.client import CentreClient, Request
 from agent.centre.receive import Announced, Receiver, ReceiverOptions
 from agent.contract.commands import Answer, AnswerState, CommandName
-from agent.contract.requests import ClipExportArgs, ClipExportResult, ClipPlanArgs, ClipPlanResult
+from agent.contract.requests import ClipCancelArgs, ClipExportArgs, ClipExportResult, ClipPlanArgs, ClipPlanResult
 from agent.contract.topics import NodeAddress
 from agent.contract.wire import decode
 from agent.errors import UploadError
+from agent.identity import new_uuid7
 from agent.recording.clipfile import ClipFacts, verify_clip
 
 OnProgress = Callable[[float, str], None]
@@ -27,7 +28,7 @@ _DELIVERED = (AnswerState.SUCCEEDED, AnswerState.PARTIAL)
 @dataclass(frozen=True, slots=True)
 class ClipRequest:
     """Footage of one camera from `start` to `end`, RFC 3339 with offset. `purpose` and `case_ref` stand in the node's
-    audit."""
+    audit; `jti` is what `clip.cancel` calls the export by."""
 
     address: NodeAddress
     camera: str
@@ -35,6 +36,7 @@ class ClipRequest:
     end: str
     purpose: str
     case_ref: str = ""
+    jti: str = field(default_factory=new_uuid7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +96,20 @@ def pull_clip(
             upload_method="tus",
             more_upload_urls=tuple(each.url for each in announced[1:]),
         )
-        answer = client.ask(
-            _request(request, CommandName.CLIP_EXPORT, args), timeout_s=options.silence_s, on_answer=tell
-        )
+        asked = Request(request.address, CommandName.CLIP_EXPORT, args, request.purpose, request.case_ref, request.jti)
+        try:
+            answer = client.ask(asked, timeout_s=options.silence_s, on_answer=tell)
+        except KeyboardInterrupt:
+            # Nobody receives it any more: the node need not send it to a closed door for minutes.
+            cancel = ClipCancelArgs(jti=request.jti)
+            client.tell(Request(request.address, CommandName.CLIP_CANCEL, cancel, request.purpose, request.case_ref))
+            raise
         result = _result(answer)
         files = _collect(result, announced) if answer.state in _DELIVERED and result is not None else ()
     return Pulled(answer, result, files)
 
 
-def _request(request: ClipRequest, name: CommandName, args: ClipPlanArgs | ClipExportArgs) -> Request:
+def _request(request: ClipRequest, name: CommandName, args: ClipPlanArgs) -> Request:
     return Request(request.address, name, args, request.purpose, request.case_ref)
 
 

@@ -5,20 +5,27 @@ from __future__ import annotations
 import base64
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec import ValidationError, convert
 
-from agent.centre.client import CentreClient, Request
 from agent.centre.words import road_line
+from agent.cli.asking import Wish, ask, exit_of, find_node, require_folder
 from agent.cli.desk import Desk, at_desk
-from agent.cli.faults import EXIT_FAILED, EXIT_PARTIAL, EXIT_USAGE
 from agent.cli.settings import JsonOption, json_line
-from agent.contract.commands import Answer, AnswerState, CommandName
-from agent.contract.requests import GapsArgs, GapsResult, SnapshotArgs, SnapshotResult, TrafficArgs, TrafficResult
-from agent.contract.topics import NodeAddress
+from agent.contract.commands import CommandName
+from agent.contract.requests import (
+    ClipCancelArgs,
+    ClipCancelResult,
+    GapsArgs,
+    GapsResult,
+    SnapshotArgs,
+    SnapshotResult,
+    TrafficArgs,
+    TrafficResult,
+)
 from agent.contract.wire import decode, encode
 from agent.errors import UsageError, WireError
 from agent.units import parse_span
@@ -92,13 +99,39 @@ def pull(
     from agent.cli.pulling import ProgressBar, print_pull
 
     parse_span(start, end)
-    _require_folder(out)
+    require_folder(out)
     with desk.connected("state") as client:
-        request = ClipRequest(_find(client, node), camera, start, end, purpose, case_ref)
+        request = ClipRequest(find_node(client, node), camera, start, end, purpose, case_ref)
+        if not as_json and sys.stderr.isatty():
+            print(f"asked as {request.jti}; `wayside centre cancel --node {node} --jti …` stops it", file=sys.stderr)
         with ProgressBar(is_shown=not as_json and sys.stderr.isatty()) as bar:
             pulled = pull_clip(client, request, PullOptions(out, receive, timeout_s), bar.update)
     print_pull(pulled, as_json=as_json)
-    raise typer.Exit(_exit_of(pulled.answer.state))
+    raise typer.Exit(exit_of(pulled.answer.state))
+
+
+@app.command()
+@at_desk
+def cancel(
+    desk: Desk,
+    node: NodeOption,
+    jti: Annotated[str, typer.Option(help="the request's number, as `pull` said it")],
+    *,
+    purpose: PurposeOption = "no longer needed",
+    timeout_s: TimeoutOption = 60.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop a clip that nobody wants any more, also while it is being sent. Whoever asked for it is told so."""
+    try:
+        args = convert({"jti": jti}, ClipCancelArgs)
+    except ValidationError as exc:
+        raise UsageError(jti=jti, remedy="it is a UUID such as 01939f3e-8a5b-7c3d-9e1f-0123456789ab") from exc
+    answer = ask(desk, node, Wish(CommandName.CLIP_CANCEL, args, purpose, timeout_s))
+    result = decode(answer.result, ClipCancelResult)
+    if as_json:
+        print(json_line({"jti": jti, "was_running": result.was_running, "message": answer.message}))
+    else:
+        print("cancelled" if result.was_running else answer.message)
 
 
 @app.command()
@@ -117,9 +150,9 @@ def snapshot(
     """Look: the newest picture of a camera, or an incident's still."""
     if bool(camera) == bool(incident):
         raise UsageError(remedy="name --camera or --incident, one of them")
-    _require_folder(out)
+    require_folder(out)
     args = SnapshotArgs(camera=camera or None, incident=incident or None)
-    answer = _ask(desk, node, _Wish(CommandName.SNAPSHOT, args, purpose, timeout_s))
+    answer = ask(desk, node, Wish(CommandName.SNAPSHOT, args, purpose, timeout_s))
     result = decode(answer.result, SnapshotResult)
     out.write_bytes(base64.b64decode(result.jpeg_base64))
     if as_json:
@@ -144,7 +177,7 @@ def gaps(
 ) -> None:
     """What a node has not recorded, and why."""
     args = _gaps_args(camera, day, start, end)
-    result = decode(_ask(desk, node, _Wish(CommandName.GAPS, args, purpose, timeout_s)).result, GapsResult)
+    result = decode(ask(desk, node, Wish(CommandName.GAPS, args, purpose, timeout_s)).result, GapsResult)
     if as_json:
         print(encode(result).decode())
         return
@@ -167,7 +200,7 @@ def traffic(
 ) -> None:
     """How the roads at a node are: free, busy, jammed or unknown, and when that was measured."""
     args = TrafficArgs(approach=approach or None)
-    result = decode(_ask(desk, node, _Wish(CommandName.TRAFFIC, args, purpose, timeout_s)).result, TrafficResult)
+    result = decode(ask(desk, node, Wish(CommandName.TRAFFIC, args, purpose, timeout_s)).result, TrafficResult)
     if as_json:
         print(encode(result).decode())
         return
@@ -190,63 +223,3 @@ def _gaps_args(camera: str, day: str, start: str, end: str) -> GapsArgs:
         raise UsageError(remedy="give --day, or --from and --to")
     parse_span(start, end)
     return GapsArgs(camera=camera or None, start=start, end=end)
-
-
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """A quick command for a node; `timeout_s` as in CentreClient.ask."""
-
-    name: CommandName
-    args: SnapshotArgs | GapsArgs | TrafficArgs
-    purpose: str
-    timeout_s: float
-
-
-def _ask(desk: Desk, node: str, wish: _Wish) -> Answer:
-    """The answer with its result. Where the node has none, says so in its words and ends the command."""
-    with desk.connected("state") as client:
-        request = Request(_find(client, node), wish.name, wish.args, wish.purpose)
-        answer = client.ask(request, timeout_s=wish.timeout_s)
-    if answer.state not in (AnswerState.SUCCEEDED, AnswerState.PARTIAL):
-        print(f"wayside: the node answered {answer.state.value} ({answer.reason}): {answer.message}", file=sys.stderr)
-        raise typer.Exit(_exit_of(answer.state))
-    return answer
-
-
-def _exit_of(state: AnswerState) -> int:
-    """What a node rejects was asked wrongly."""
-    match state:
-        case AnswerState.SUCCEEDED:
-            return 0
-        case AnswerState.PARTIAL:
-            return EXIT_PARTIAL
-        case AnswerState.REJECTED:
-            return EXIT_USAGE
-        case _:
-            return EXIT_FAILED
-
-
-def _find(client: CentreClient, node: str) -> NodeAddress:
-    """The address behind `org/site/node`, or behind a node's id that is known to the broker. Raises UsageError."""
-    from agent.cli.fleet_view import settled_fleet
-
-    words = node.split("/")
-    if len(words) == 3:
-        try:
-            return NodeAddress(*words)
-        except WireError as exc:
-            raise UsageError(node=node, remedy=exc.remedy) from exc
-    found = settled_fleet(client).addresses(node)
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        remedy = "no such node is known here; give org/site/node, or see `wayside centre fleet`"
-        raise UsageError(node=node, remedy=remedy)
-    names = ", ".join(f"{each.org}/{each.site}/{each.node}" for each in found)
-    raise UsageError(node=node, remedy=f"several nodes have this id: {names}")
-
-
-def _require_folder(out: Path) -> None:
-    """Before the node is asked: a clip that cannot be put down is not worth its line. Raises UsageError."""
-    if out.is_dir() or not out.parent.is_dir():
-        raise UsageError(out=str(out), remedy="name a file in a folder that exists")

@@ -61,6 +61,7 @@ def print_pull(pulled: Pulled, *, as_json: bool) -> None:
 
 def _summary(pulled: Pulled) -> dict[str, object]:
     return {
+        "jti": pulled.answer.jti,
         "state": pulled.answer.state.value,
         "reason": pulled.answer.reason,
         "message": pulled.answer.message,

@@ -11,25 +11,24 @@ from typing import Final
 import msgspec
 
 from agent import log
+from agent.commands.clipjob import ClipJob, are_files_there, exports_of, remove, save, saved
+from agent.commands.clipresult import outcome_of, result_of, wire_gaps, wire_span
+from agent.commands.running import Halt
 from agent.commands.trust import Trust
-from agent.commands.upload import Upload, UploadPolicy, check_target, upload_put, upload_tus
+from agent.commands.upload import Upload, UploadPolicy, abandon_tus, check_target, upload_put, upload_tus
 from agent.commands.work import Outcome, Work
 from agent.contract.commands import AnswerState
-from agent.contract.events import CLIP, ClipData, ClipFileData
-from agent.contract.requests import ClipExportArgs, ClipExportResult, ClipPlanArgs, ClipPlanResult
-from agent.contract.wire import WireGap, WireSpan
+from agent.contract.requests import ClipExportArgs, ClipPlanArgs, ClipPlanResult
 from agent.errors import ClipRefused, CommandFailed, CommandRejected, UploadError
 from agent.recording.cut import ClipPlan
 from agent.recording.exporter import ExportedFile, export_clip
+from agent.recording.gaps import GapReason
 from agent.recording.ringclip import plan_from_ring
-from agent.store import transaction
-from agent.units import NS_PER_MS, WallSpan, format_rfc3339, parse_span
+from agent.units import NS_PER_MS, format_rfc3339, parse_rfc3339, parse_span
 
 # Cutting is a copy on disk, the line is what takes time: what each takes of the progress that staff see.
 _CUT_SHARE: Final = 0.2
 _REPORT_INTERVAL_S: Final = 0.5
-# In data_dir, so that media is copied within one file system.
-EXPORTS: Final = "exports"
 
 _log = log.get("clip")
 
@@ -39,9 +38,9 @@ def plan_clip_command(work: Work) -> Outcome:
     plan = _plan(work, args.camera, args.start, args.end)
     result = ClipPlanResult(
         camera=plan.camera,
-        asked=_span(plan.asked),
-        delivered=tuple(map(_span, plan.delivered)),
-        gaps=_gaps(plan),
+        asked=wire_span(plan.asked),
+        delivered=tuple(map(wire_span, plan.delivered)),
+        gaps=wire_gaps(plan),
         files=len(plan.files),
         bytes=plan.size_bytes,
     )
@@ -49,41 +48,91 @@ def plan_clip_command(work: Work) -> Outcome:
 
 
 def export_clip_command(work: Work) -> Outcome:
+    """Cut, send, tell. What a former process had cut is sent as it was cut, from where its sending was cut off."""
     args = msgspec.json.decode(work.payload.args, type=ClipExportArgs)
-    urls = (args.upload_url, *args.more_upload_urls)
-    policy = _check_addresses(work, urls)
-    progress = _Progress(work.report)
-    folder = work.facts.data_dir / EXPORTS / work.payload.jti
-    folder.mkdir(parents=True, exist_ok=True)
+    policy = check_addresses(work, (args.upload_url, *args.more_upload_urls))
+    jti = work.payload.jti
+    folder = exports_of(work.facts.data_dir, jti)
+    progress = _Progress(work.report, work.stop)
     try:
-        plan, files = _cut(work, args, folder, progress)
-        if not files:
-            message = "nothing of this span was recorded, see gaps"
-            return _ended(work, plan, (), state=AnswerState.FAILED, reason="nothing_recorded", message=message)
-        for number, (file, url) in enumerate(zip(files, urls, strict=False)):
-            upload = Upload(file.path, file.sha256, url)
-            carry = upload_put if args.upload_method == "put" else upload_tus
-            carry(upload, policy, stop=work.stop, on_progress=progress.upload(number, len(files)))
+        job = _resumed(work, args, folder)
+        if job is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            plan, files = _cut(work, args, folder, progress)
+            job = ClipJob(result_of(plan, files), ("",) * len(files))
+            save(work.conn, jti, job, is_step=True)
+        job = _send(work, args, job, policy, progress)
     finally:
-        _remove(folder)
-    if plan.is_partial:
-        message = "parts are missing, see gaps"
-        return _ended(work, plan, files, state=AnswerState.PARTIAL, reason="gaps", message=message)
-    return _ended(work, plan, files, state=AnswerState.SUCCEEDED, reason="", message="")
+        # A node that ends keeps it for the next one.
+        if work.stop.is_cancelled or not work.stop.is_set():
+            remove(folder)
+    return outcome_of(work.payload, job.result)
 
 
-def clear_exports(data_dir: Path) -> None:
-    """Remove what a process that died left of its exports; call it before any is begun."""
+def _resumed(work: Work, args: ClipExportArgs, folder: Path) -> ClipJob | None:
+    """What a former process had cut; None when there is nothing to go on with, or when some of it was erased since:
+    what a person had erased must not leave the node any more."""
+    job = saved(work.conn, work.payload.jti)
+    if job is None or not are_files_there(job, folder):
+        return None
+    if job.sent < len(job.result.files):
+        told = {gap.start for gap in job.result.gaps}
+        now = wire_gaps(_plan(work, args.camera, args.start, args.end))
+        if any(gap.reason == GapReason.ERASED and gap.start not in told for gap in now):
+            return None
+    _log.info("export goes on", jti=work.payload.jti, files=len(job.result.files), sent=job.sent)
+    return job
+
+
+def _send(work: Work, args: ClipExportArgs, job: ClipJob, policy: UploadPolicy, progress: _Progress) -> ClipJob:
+    """Every file that has not arrived yet. Raises UploadError."""
+    jti, urls = work.payload.jti, (args.upload_url, *args.more_upload_urls)
+    folder = exports_of(work.facts.data_dir, jti)
+    count = len(job.result.files)
+    for number in range(job.sent, count):
+        file = job.result.files[number]
+        _require_time(work, args)
+        upload = Upload(folder / file.name, file.sha256, urls[number], job.places[number])
+        on_progress = progress.upload(number, count)
+        if args.upload_method == "put":
+            upload_put(upload, policy, stop=work.stop, on_progress=on_progress)
+        else:
+            job = _send_by_tus(work, job, upload, policy, on_progress)
+        job = msgspec.structs.replace(job, sent=number + 1)
+        save(work.conn, jti, job, is_step=True)
+    return job
+
+
+def _send_by_tus(
+    work: Work, job: ClipJob, upload: Upload, policy: UploadPolicy, on_progress: Callable[[int, int], None]
+) -> ClipJob:
+    """The job with the place of its next file, which is journaled as soon as the receiver names it. A receiver of a
+    cancelled one is told to forget what it has."""
+
+    def keep_place(place: str) -> None:
+        nonlocal job
+        places = (*job.places[: job.sent], place, *job.places[job.sent + 1 :])
+        job = msgspec.structs.replace(job, places=places)
+        save(work.conn, work.payload.jti, job)
+
     try:
-        shutil.rmtree(data_dir / EXPORTS)
-    except FileNotFoundError:
+        upload_tus(upload, policy, stop=work.stop, on_progress=on_progress, on_place=keep_place)
+    except UploadError:
+        if work.stop.is_cancelled and job.places[job.sent]:
+            abandon_tus(job.places[job.sent], policy, work.stop)
+        raise
+    return job
+
+
+def _require_time(work: Work, args: ClipExportArgs) -> None:
+    """A one-time address that has run out is not tried for minutes. Raises UploadError."""
+    if args.upload_expires is None:
         return
-    except OSError as exc:
-        # Only room on the disk is lost by it.
-        _log.error("exports not removed", problem=str(exc))
+    if work.facts.clock.wall_ns() > parse_rfc3339(args.upload_expires, name="upload_expires"):
+        raise UploadError(reason="address_expired", expires=args.upload_expires, remedy="ask for the clip again")
 
 
-def _check_addresses(work: Work, urls: tuple[str, ...]) -> UploadPolicy:
+def check_addresses(work: Work, urls: tuple[str, ...]) -> UploadPolicy:
     """Raises CommandRejected for an address where clips may not go, before anything is cut."""
     policy = UploadPolicy(allow_loopback_http=work.facts.trust is Trust.OPEN)
     try:
@@ -150,44 +199,18 @@ def _plan(work: Work, camera: str, start: str, end: str) -> ClipPlan:
     return plan_from_ring(work.conn, work.facts.data_dir, camera, asked, now_ns)
 
 
-def _ended(
-    work: Work, plan: ClipPlan, files: tuple[ExportedFile, ...], *, state: AnswerState, reason: str, message: str
-) -> Outcome:
-    """The outcome, told as a `clip` event too: the centre's record of who got what does not depend on the requester."""
-    told = tuple(_file(file, plan) for file in files)
-    result = ClipExportResult(
-        camera=plan.camera,
-        asked=_span(plan.asked),
-        delivered=tuple(map(_span, plan.delivered)),
-        gaps=_gaps(plan),
-        files=told,
-    )
-    data = ClipData(
-        jti=work.payload.jti,
-        state=state.value,
-        camera=plan.camera,
-        asked=result.asked,
-        delivered=result.delivered,
-        gaps=result.gaps,
-        files=told,
-        actor=work.payload.actor.id,
-        purpose=work.payload.purpose,
-        case_ref=work.payload.case_ref,
-        reason=reason,
-    )
-    with transaction(work.conn):
-        work.hands.tell(work.conn, CLIP, data, plan.camera)
-    return Outcome(state, result, reason, message)
-
-
 class _Progress:
     """Over all steps of one clip, told at most twice a second."""
 
-    def __init__(self, report: Callable[[float, str], None]) -> None:
+    def __init__(self, report: Callable[[float, str], None], stop: Halt) -> None:
         self._report = report
+        self._stop = stop
         self._told_s = 0.0
 
     def cut(self, done_bytes: int, total_bytes: int) -> None:
+        """Raises UploadError when the command is to stop: a day of footage is copied for minutes."""
+        if self._stop.is_set():
+            raise UploadError(reason="stopped")
         self._tell(_CUT_SHARE * done_bytes / max(total_bytes, 1), "cutting")
 
     def upload(self, number: int, count: int) -> Callable[[int, int], None]:
@@ -202,41 +225,3 @@ class _Progress:
         if now_s - self._told_s >= _REPORT_INTERVAL_S:
             self._told_s = now_s
             self._report(min(progress, 1.0), word)
-
-
-def _remove(folder: Path) -> None:
-    try:
-        for path in folder.iterdir():
-            path.unlink()
-        folder.rmdir()
-    except OSError as exc:
-        raise CommandFailed(reason="exports_not_removed", folder=str(folder)) from exc
-
-
-def _file(file: ExportedFile, plan: ClipPlan) -> ClipFileData:
-    return ClipFileData(
-        name=file.path.name,
-        bytes=file.size_bytes,
-        sha256=file.sha256,
-        start=format_rfc3339(file.span.start_ns),
-        end=format_rfc3339(file.span.end_ns),
-        frames=file.frames,
-        codec=plan.files[0].movie.codec,
-    )
-
-
-def _gaps(plan: ClipPlan) -> tuple[WireGap, ...]:
-    return tuple(wire_gap(gap.span, gap.reason) for gap in plan.gaps)
-
-
-def wire_gap(span: WallSpan, reason: str) -> WireGap:
-    return WireGap(
-        start=format_rfc3339(span.start_ns),
-        end=format_rfc3339(span.end_ns),
-        seconds=round(span.duration_s, 3),
-        reason=reason,
-    )
-
-
-def _span(span: WallSpan) -> WireSpan:
-    return WireSpan(start=format_rfc3339(span.start_ns), end=format_rfc3339(span.end_ns))

@@ -19,9 +19,12 @@ from agent import log
 from agent.commands import journal
 from agent.commands.access import note_command
 from agent.commands.arguments import refuse_arguments
-from agent.commands.clip import clear_exports, export_clip_command, plan_clip_command
+from agent.commands.cancel import cancel_clip
+from agent.commands.clip import export_clip_command, plan_clip_command
+from agent.commands.clipjob import clear_exports
 from agent.commands.gaps import gaps
 from agent.commands.ping import ping
+from agent.commands.running import Halt, Running
 from agent.commands.snapshot import snapshot
 from agent.commands.telling import Teller
 from agent.commands.traffic import traffic
@@ -39,6 +42,7 @@ HANDLERS: Final[dict[CommandName, Handler]] = {
     CommandName.PING: ping,
     CommandName.CLIP_PLAN: plan_clip_command,
     CommandName.CLIP_EXPORT: export_clip_command,
+    CommandName.CLIP_CANCEL: cancel_clip,
     CommandName.SNAPSHOT: snapshot,
     CommandName.GAPS: gaps,
     CommandName.TRAFFIC: traffic,
@@ -77,6 +81,7 @@ class Dispatcher:
         self._connect = connect
         self._stop = stop
         self._teller = Teller(facts, hands)
+        self._running = Running(stop)
         self._inbox: Mailbox[Inbound] = Mailbox(_QUEUE_LIMIT)
         self._jobs: Mailbox[CommandPayload] = Mailbox(_QUEUE_LIMIT)
         self._is_first_start = True
@@ -112,7 +117,7 @@ class Dispatcher:
         """Body of the stage "jobs": carry out long commands one after the other, those in the journal first."""
         conn = self._connect()
         try:
-            clear_exports(self._facts.data_dir)
+            clear_exports(self._facts.data_dir, conn)
             for command in journal.unfinished(conn):
                 if command.name in _LONG and not self._stop.is_set():
                     self._carry_out(conn, command)
@@ -183,24 +188,37 @@ class Dispatcher:
             self._finish(conn, command, outcome)
 
     def _carry_out(self, conn: sqlite3.Connection, command: CommandPayload) -> None:
-        def report(progress: float, message: str) -> None:
-            self._respond(command, AnswerState.RUNNING, progress=round(progress, 3), message=message)
+        with self._running.begin(command.jti) as halt:
+            with transaction(conn):
+                attempt = journal.begin(conn, command.jti)
+            if attempt > 1:
+                _log.info("command resumed", jti=command.jti, name=command.name, attempt=attempt)
+            if attempt > _MOST_ATTEMPTS:
+                message = f"it was begun {_MOST_ATTEMPTS} times and never ended; ask anew, and tell who keeps this node"
+                self._finish(conn, command, Outcome(AnswerState.FAILED, None, "gave_up", message))
+            elif attempt:
+                self._try(conn, command, halt)
 
-        with transaction(conn):
-            attempt = journal.begin(conn, command.jti)
-        if attempt > 1:
-            _log.info("command resumed", jti=command.jti, name=command.name, attempt=attempt)
-        if attempt > _MOST_ATTEMPTS:
-            message = f"it was begun {_MOST_ATTEMPTS} times and never ended; ask anew, and tell who keeps this node"
-            self._finish(conn, command, Outcome(AnswerState.FAILED, None, "gave_up", message))
-            return
-        work = Work(command, conn, self._facts, self._hands, report, self._stop)
+    def _try(self, conn: sqlite3.Connection, command: CommandPayload, halt: Halt) -> None:
+        def report(progress: float, message: str) -> None:
+            if not halt.is_cancelled:
+                self._respond(command, AnswerState.RUNNING, progress=round(progress, 3), message=message)
+
+        def conclude(other: CommandPayload, outcome: Outcome) -> bool:
+            is_first = self._finish(conn, other, outcome)
+            self._running.cancel(other.jti)
+            return is_first
+
+        work = Work(command, conn, self._facts, self._hands, report, halt, conclude)
         try:
             outcome = HANDLERS[CommandName(command.name)](work)
         except (CommandRejected, UsageError) as exc:
             outcome = Outcome(AnswerState.REJECTED, None, _reason(exc), str(exc))
         except (WaysideError, OSError, sqlite3.Error) as exc:
-            if self._stop.is_set():
+            if halt.is_cancelled:
+                _log.info("command cancelled", jti=command.jti, name=command.name)
+                return
+            if halt.is_set():
                 # The journal still has it: the next start takes it up again, and a wanted end is no failed attempt.
                 with transaction(conn):
                     journal.begin_anew(conn, command.jti)
@@ -211,8 +229,9 @@ class Dispatcher:
             )
         self._finish(conn, command, outcome)
 
-    def _finish(self, conn: sqlite3.Connection, command: CommandPayload, outcome: Outcome) -> None:
-        """The one final answer: in the journal first, then on its way. A second one for a command goes nowhere."""
+    def _finish(self, conn: sqlite3.Connection, command: CommandPayload, outcome: Outcome) -> bool:
+        """The one final answer: in the journal first, with all that is told of it, then on its way. A second one for a
+        command goes nowhere; then this is False."""
         answer = self._teller.answer(command, outcome.state, reason=outcome.reason, message=outcome.message)
         if outcome.result is not None:
             answer = msgspec.structs.replace(answer, result=msgspec.Raw(encode(outcome.result)))
@@ -221,12 +240,15 @@ class Dispatcher:
             if is_first:
                 note_command(self._facts, command, outcome)
                 self._teller.audit(conn, command, outcome.state, outcome.reason)
+                if outcome.told is not None:
+                    self._hands.tell(conn, outcome.told.event_type, outcome.told.data, outcome.told.camera)
         if not is_first:
-            return
+            return False
         self._teller.send(command, answer)
         _log.info(
             "command answered", jti=command.jti, name=command.name, state=outcome.state.value, reason=outcome.reason
         )
+        return True
 
     def _say_again(self, conn: sqlite3.Connection) -> None:
         """Answers are sent from memory: those that a node may have died over are sent once more, word for word. A copy

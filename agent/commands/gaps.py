@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from agent.commands.clip import wire_gap
+from agent.commands.clipresult import wire_gap
 from agent.commands.work import Outcome, Work
 from agent.contract.commands import AnswerState
 from agent.contract.requests import CameraGaps, GapsArgs, GapsResult

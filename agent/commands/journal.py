@@ -64,8 +64,13 @@ def accept(conn: sqlite3.Connection, command: CommandPayload, wall_ns: int) -> N
 
 
 def begin(conn: sqlite3.Connection, jti: str) -> int:
-    """Note that the command is being carried out; how often that was noted by now."""
-    conn.execute("UPDATE command SET state = ? WHERE jti = ?", (AnswerState.RUNNING.value, jti))
+    """Note that the command is being carried out; how often that was noted by now. 0: it has its answer already."""
+    begun = conn.execute(
+        "UPDATE command SET state = ? WHERE jti = ? AND state IN ('accepted', 'running')",
+        (AnswerState.RUNNING.value, jti),
+    )
+    if begun.rowcount == 0:
+        return 0
     conn.execute(
         "INSERT INTO command_attempt (jti, attempts) VALUES (?, 1)"
         " ON CONFLICT (jti) DO UPDATE SET attempts = attempts + 1",
@@ -86,7 +91,23 @@ def finish(conn: sqlite3.Connection, answer: Answer) -> bool:
         (answer.state.value, encode(answer), answer.jti),
     )
     conn.execute("DELETE FROM command_attempt WHERE jti = ?", (answer.jti,))
+    conn.execute("DELETE FROM command_job WHERE jti = ?", (answer.jti,))
     return updated.rowcount == 1
+
+
+def save_job(conn: sqlite3.Connection, jti: str, data: bytes) -> None:
+    """Remember how far a long command has got, in its own words. Gone with its final answer."""
+    conn.execute(
+        "INSERT INTO command_job (jti, data) SELECT jti, ?2 FROM command"
+        " WHERE jti = ?1 AND state IN ('accepted', 'running')"
+        " ON CONFLICT (jti) DO UPDATE SET data = excluded.data",
+        (jti, data),
+    )
+
+
+def saved_job(conn: sqlite3.Connection, jti: str) -> bytes | None:
+    row = conn.execute("SELECT data FROM command_job WHERE jti = ?", (jti,)).fetchone()
+    return None if row is None else bytes(row[0])
 
 
 def is_unfinished(conn: sqlite3.Connection, jti: str) -> bool:

@@ -8,7 +8,6 @@ asked once to create it again.
 from __future__ import annotations
 
 import base64
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,17 +21,31 @@ from agent.commands.upload_line import (
     Answer,
     Line,
     Patience,
+    StopSign,
     UploadPolicy,
     check_target,
     refused,
 )
 from agent.errors import UploadError
 
-__all__ = ["OnProgress", "Patience", "Upload", "UploadPolicy", "check_target", "upload_put", "upload_tus"]
+__all__ = [
+    "OnPlace",
+    "OnProgress",
+    "Patience",
+    "Upload",
+    "UploadPolicy",
+    "abandon_tus",
+    "check_target",
+    "upload_put",
+    "upload_tus",
+]
 
 OnProgress = Callable[[int, int], None]
+# Where the receiver keeps this upload, once it has said so: what goes on after a restart goes on there.
+OnPlace = Callable[[str], None]
 
 _PATIENT = Patience()
+_HASTY = Patience(attempts=1, answer_timeout_s=5.0)
 
 TUS_VERSION = "1.0.0"
 # A chunk is what a proxy that buffers requests may lose at most; 8 MiB is 13 s of a 5 Mbit/s line.
@@ -43,37 +56,41 @@ _BLOCK_BYTES = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file to carry. `sha256` is hex, as the exporter gave it; `url` is the one-time address out of the command."""
+    """A file to carry. `sha256` is hex, as the exporter gave it; `url` is the one-time address out of the command;
+    `place` is where an earlier process had begun to send it by tus. `content_type` is what a PUT says it is."""
 
     path: Path
     sha256: str
     url: str
+    place: str = ""
+    content_type: str = "video/mp4"
 
 
 def upload_tus(
     upload: Upload,
     policy: UploadPolicy,
     *,
-    stop: threading.Event,
+    stop: StopSign,
     on_progress: OnProgress | None = None,
+    on_place: OnPlace | None = None,
     patience: Patience = _PATIENT,
 ) -> None:
     """Carry a file by tus; `upload.url` is the address to create it at. Returns when the receiver has all of it.
 
     Blocks; call it from a thread of its own. `on_progress(done_bytes, total_bytes)` follows what the receiver
-    confirmed. Raises UploadError, with `reason` `stopped` once `stop` is set.
+    confirmed, `on_place` hears where it stands there. Raises UploadError, with `reason` `stopped` once `stop` is set.
     """
     check_target(upload.url, policy)
     size = _size(upload.path)
     with upload.path.open("rb") as file:
-        _Tus(upload, file, size, Line(policy, patience, stop), on_progress).run()
+        _Tus(upload, file, size, Line(policy, patience, stop), on_progress).run(on_place)
 
 
 def upload_put(
     upload: Upload,
     policy: UploadPolicy,
     *,
-    stop: threading.Event,
+    stop: StopSign,
     on_progress: OnProgress | None = None,
     patience: Patience = _PATIENT,
 ) -> None:
@@ -86,7 +103,7 @@ def upload_put(
     line = Line(policy, patience, stop)
     with upload.path.open("rb") as file:
         while True:
-            headers = {"Content-Length": str(size), "Content-Type": "video/mp4"}
+            headers = {"Content-Length": str(size), "Content-Type": upload.content_type}
             answer = line.ask(upload.url, "PUT", headers, _blocks(file, 0, size, stop, on_progress))
             if answer is None or answer.status in PASSING:
                 line.wait(answer)
@@ -95,6 +112,12 @@ def upload_put(
                 return
             else:
                 raise refused(answer)
+
+
+def abandon_tus(place: str, policy: UploadPolicy, stop: StopSign, patience: Patience = _HASTY) -> None:
+    """Tell a receiver that the rest will not come (tus, termination). Asked once: one that does not hear it, or cannot
+    forget, drops the upload in its own time."""
+    Line(policy, patience, stop).ask(place, "DELETE", {"Tus-Resumable": TUS_VERSION}, None)
 
 
 class _Tus:
@@ -108,17 +131,18 @@ class _Tus:
         self._on_progress = on_progress
         self._creations = 0
 
-    def run(self) -> None:
-        location, offset = self._create()
-        is_known = True
+    def run(self, on_place: OnPlace | None) -> None:
+        # From before a restart: how far it got, the receiver alone knows.
+        location, offset, is_known = self._upload.place, 0, False
+        if not location:
+            location, offset, is_known = *self._create(on_place), True
         while offset < self._size or not is_known:
             answer = self._patch(location, offset) if is_known else self._head(location)
             if answer is None or answer.status in PASSING:
                 self._line.wait(answer)
                 is_known = False
             elif answer.status in FORGOTTEN:
-                location, offset = self._create()
-                is_known = True
+                location, offset, is_known = *self._create(on_place), True
             elif answer.status in (200, 204) and answer.offset is not None and answer.offset <= self._size:
                 if answer.offset > offset:
                     self._line.progressed()
@@ -127,7 +151,7 @@ class _Tus:
             else:
                 raise refused(answer)
 
-    def _create(self) -> tuple[str, int]:
+    def _create(self, on_place: OnPlace | None) -> tuple[str, int]:
         """The address of the upload and where it goes on: beyond 0 when a receiver of ours knows it from before this
         process restarted. A receiver that forgot it is asked once more, then it has refused."""
         self._creations += 1
@@ -144,7 +168,10 @@ class _Tus:
         while True:
             answer = self._line.ask(self._upload.url, "POST", headers, None)
             if answer is not None and answer.status == 201:
-                return self._same_place(answer.location), min(answer.offset or 0, self._size)
+                place = self._same_place(answer.location)
+                if on_place is not None:
+                    on_place(place)
+                return place, min(answer.offset or 0, self._size)
             if answer is not None and answer.status not in PASSING:
                 raise refused(answer)
             self._line.wait(answer)
@@ -171,9 +198,7 @@ class _Tus:
         return self._line.ask(location, "PATCH", headers, _blocks(self._file, offset, count, self._line.stop, None))
 
 
-def _blocks(
-    file: BinaryIO, offset: int, count: int, stop: threading.Event, on_progress: OnProgress | None
-) -> Iterator[bytes]:
+def _blocks(file: BinaryIO, offset: int, count: int, stop: StopSign, on_progress: OnProgress | None) -> Iterator[bytes]:
     """The file's bytes [offset, offset + count). Raises UploadError when it shrank or the process stops."""
     file.seek(offset)
     left = count

@@ -5,10 +5,10 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from agent.errors import UploadError
@@ -17,6 +17,14 @@ from agent.errors import UploadError
 PASSING = frozenset({408, 409, 423, 425, 429, 500, 502, 503, 504})
 FORGOTTEN = frozenset({404, 410})
 NOT_FOUND_REMEDY = "the address is used up or unknown: ask for the clip again"
+
+
+class StopSign(Protocol):
+    """A threading.Event, or a command's own (agent.commands.running)."""
+
+    def is_set(self) -> bool: ...
+
+    def wait(self, timeout_s: float, /) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,7 @@ class Answer:
 class Line:
     """Asks one request at a time, each on its own connection: after a cut none can be trusted. Counts failures."""
 
-    def __init__(self, policy: UploadPolicy, patience: Patience, stop: threading.Event) -> None:
+    def __init__(self, policy: UploadPolicy, patience: Patience, stop: StopSign) -> None:
         self._policy = policy
         self._patience = patience
         self.stop = stop

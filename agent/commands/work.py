@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from agent.clock import Clock
+from agent.commands.running import Halt
 from agent.commands.trust import Trust
 from agent.contract.commands import Answer, AnswerState, CommandPayload
 from agent.contract.events import EventData
@@ -60,6 +60,15 @@ class NodeHands:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """An event that belongs to an outcome: it is told if, and only if, that becomes the command's one final answer."""
+
+    event_type: str
+    data: EventData
+    camera: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The end of a command; `state` is a final one."""
 
@@ -67,19 +76,22 @@ class Outcome:
     result: Result | None
     reason: str = ""
     message: str = ""
+    told: Told | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """One command being carried out. `conn` belongs to the thread that runs it; `report` publishes progress (0 to 1)
-    with a line for people; `stop` is set when the node shuts down."""
+    with a line for people; `stop` is set when the node shuts down or the command was cancelled. `conclude` gives
+    another command its final answer and stops its work; False when it had one already."""
 
     payload: CommandPayload
     conn: sqlite3.Connection
     facts: NodeFacts
     hands: NodeHands
     report: Callable[[float, str], None]
-    stop: threading.Event
+    stop: Halt
+    conclude: Callable[[CommandPayload, Outcome], bool]
 
     def require_camera(self, camera: str) -> str:
         """The camera's id. Raises CommandRejected, which names those that there are."""

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,9 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from agent.centre.client import CentreClient, CentreOptions, Request
+from agent.contract.commands import Answer, AnswerState, CommandName
+from agent.contract.requests import ClipExportArgs
+from agent.contract.topics import NodeAddress
+from agent.identity import new_uuid7
 from agent.recording.clipfile import verify_clip
 from agent.units import NS_PER_S, format_rfc3339
 from tests.broker import MOSQUITTO, Broker, unused_port
+from tests.commands.lines import never_takes
 from tests.faults.rig import ROOT, AgentUnderTest
 
 NODE = "test-org/test-site/test-node"
@@ -178,3 +185,33 @@ def test_an_address_that_is_none_exits_2() -> None:
     said = desk("centre.example", "fleet")
     assert said.code == 2
     assert "mqtts://host:8883" in said.err
+
+
+def test_a_clip_on_its_way_is_cancelled_from_another_desk(site: Site) -> None:
+    answers: list[Answer] = []
+    with never_takes() as receiver:
+        start_ns = site.start_ns
+        args = ClipExportArgs(
+            camera="c01",
+            start=format_rfc3339(start_ns),
+            end=format_rfc3339(start_ns + 2 * NS_PER_S),
+            upload_url=receiver.url,
+            upload_method="tus",
+        )
+        asked = Request(NodeAddress(*NODE.split("/")), CommandName.CLIP_EXPORT, args, "test", jti=new_uuid7())
+        client = CentreClient(CentreOptions(site.broker.url))
+        client.connect()
+        waiting = threading.Thread(target=lambda: answers.append(client.ask(asked)), name="asking")
+        waiting.start()
+        assert receiver.tried.wait(30)
+        said = desk(site.broker.url, "cancel", "--node", NODE, "--jti", asked.jti, "--json")
+        waiting.join()
+        client.close()
+    assert said.code == 0, said.err
+    assert json.loads(said.out)["was_running"] is True
+    assert [(answer.jti, answer.state) for answer in answers] == [(asked.jti, AnswerState.CANCELLED)]
+    again = desk(site.broker.url, "cancel", "--node", NODE, "--jti", asked.jti)
+    assert (again.code, again.out) == (0, "it had ended before: cancelled\n")
+    unknown = desk(site.broker.url, "cancel", "--node", NODE, "--jti", new_uuid7())
+    assert (unknown.code, "unknown_job" in unknown.err) == (2, True)
+    assert desk(site.broker.url, "cancel", "--node", NODE, "--jti", "../x").code == 2

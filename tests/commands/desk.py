@@ -40,7 +40,8 @@ def at(seconds: float) -> str:
 
 
 class Node:
-    def __init__(self, folder: Path, *, trust: Trust = Trust.OPEN) -> None:
+    def __init__(self, folder: Path, *, trust: Trust = Trust.OPEN, is_new: bool = True) -> None:
+        """With `is_new` the ring gets its four seconds of footage; otherwise it has them."""
         self.ring = ring = Ring(folder)
         self.answers: list[tuple[str, Answer]] = []
         self.told: list[EventData] = []
@@ -60,8 +61,9 @@ class Node:
             keep_free_bytes=0,
         )
         service = Configured(cameras=CAMERAS, timezone="Asia/Bangkok", org="o", site="s", node="n")
-        ring.note(service, AgentStarted(boot_id="boot", last_alive_wall_ns=0), at_s=-10)
-        ring.index(ring.record())
+        if is_new:
+            ring.note(service, AgentStarted(boot_id="boot", last_alive_wall_ns=0), at_s=-10)
+            ring.index(ring.record())
         ring.clock.now_wall_ns = START_NS + 10 * NS_PER_S
         self.dispatcher = self.restart()
 

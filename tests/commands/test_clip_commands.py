@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from agent.centre.receive import Announced, Receiver
-from agent.commands import clip
-from agent.commands.dispatch import Inbound
-from agent.contract.commands import Answer, AnswerState, encode_unsigned
+from agent.commands.clipjob import EXPORTS
+from agent.contract.commands import Answer, AnswerState
 from agent.contract.requests import ClipExportResult, ClipPlanResult
 from agent.recording.clipfile import verify_clip
 from agent.recording.janitor import Janitor
 from agent.recording.retention import RetentionLimits
-from agent.store import open_store, transaction
+from agent.store import open_store
 from agent.units import NS_PER_S
 from tests.broker import wait_until
 from tests.clip.footage import START_NS, Settings, Where, encode, record
@@ -55,7 +52,7 @@ def reasons(answer: Answer) -> list[str]:
 
 
 def leftovers(node: Node) -> list[Path]:
-    folder = node.facts.data_dir / clip.EXPORTS
+    folder = node.facts.data_dir / EXPORTS
     return list(folder.rglob("*")) if folder.exists() else []
 
 
@@ -168,66 +165,15 @@ def test_a_clip_leaves_the_recorders_their_room(node: Node, receiver: Receiver, 
     assert "shorter" in answer.message
 
 
-class _Answer503(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        assert isinstance(self.server, _Unready)
-        self.server.asked.set()
-        self.send_response(503)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-class _Unready(HTTPServer):
-    """A receiver that is never ready."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer503)
-        self.asked = threading.Event()
-
-
-def test_an_export_interrupted_by_a_stop_is_ended_by_the_next_process_with_one_answer(
-    node: Node, receiver: Receiver, tmp_path: Path
-) -> None:
-    server = _Unready()
-    serving = threading.Thread(target=server.serve_forever, name="trickle")
-    serving.start()
-    args = {
-        "camera": "c01",
-        "from": at(0),
-        "to": at(4),
-        "upload_url": f"http://127.0.0.1:{server.server_port}/x",
-        "upload_method": "tus",
-    }
-    command = node.command("clip.export", args)
-    with node.running():
-        node.dispatcher.offer(Inbound(command.name, encode_unsigned(command), is_retained=False))
-        assert server.asked.wait(WAIT_S)
-    assert node.finals(command) == []
+def test_an_address_that_has_run_out_is_not_tried(node: Node, receiver: Receiver, tmp_path: Path) -> None:
+    args = {**export_args(receiver.announce(tmp_path / "in.mp4")), "upload_expires": at(5)}
+    answer = node.export(args)
+    assert (answer.state, answer.reason) == (AnswerState.FAILED, "address_expired")
     assert leftovers(node) == []
-    server.shutdown()
-    server.server_close()
-    serving.join()
-    # The receiver is another one now; the address in the journal is what the next process has.
-    announced = receiver.announce(tmp_path / "in.mp4")
-    stored = msgspec.structs.replace(command, args=msgspec.Raw(msgspec.json.encode(export_args(announced))))
-    with transaction(node.ring.conn):
-        node.ring.conn.execute("UPDATE command SET payload = ?", (msgspec.json.encode(stored),))
-    node.restart()
-    with node.running():
-        wait_until(lambda: bool(node.finals(command)), "the export was not taken up")
-        node.dispatcher.offer(Inbound(command.name, encode_unsigned(command), is_retained=False))
-        wait_until(lambda: len(node.finals(command)) == 2, "a known command is not answered again")
-    first, again = node.finals(command)
-    assert first == again
-    assert first.state is AnswerState.SUCCEEDED
-    assert len(node.clips()) == 1
 
 
 def test_what_a_dead_process_left_of_its_exports_is_removed_at_the_start(node: Node) -> None:
-    left = node.facts.data_dir / clip.EXPORTS / "some-jti" / "c01_1.mp4.part"
+    left = node.facts.data_dir / EXPORTS / "some-jti" / "c01_1.mp4.part"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half a clip")
     with node.running():
