@@ -25,8 +25,9 @@ from agent.units import NS_PER_MS, NS_PER_S
 # Of a segment with sound the video's decode time begins here and not at 0: sound comes later than its pictures (G.711
 # of 8 kHz waits 256 ms in the encoder alone), and what belongs before a segment's first picture would have no time.
 LEAD_NS: Final = 2 * NS_PER_S
-# As long as the capture and the recorder may be apart; sound waits for no longer than its pictures.
-_MAX_WAITING: Final = 1_000
+# As long as pictures wait in memory for an incident (agent.recording.gate): 150 s of 48 kHz, some 4 MB. Otherwise sound
+# waits for its pictures alone, which is a second.
+_MAX_WAITING: Final = 7_500
 
 # A frame's duration counts in ticks, media time in ns.
 _ROUNDING_NS: Final = NS_PER_MS

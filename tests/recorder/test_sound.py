@@ -11,14 +11,16 @@ import av
 import pytest
 from msgspec import structs
 
+from agent.recording.around import IncidentWord
 from agent.recording.clipfile import verify_clip
 from agent.recording.cut import plan_clip
 from agent.recording.exporter import export_clip, read_segment
+from agent.recording.gate import AroundMode, Gate
 from agent.recording.repair import Finding, look
 from agent.recording.segment import Fragment, SegmentName, scan
 from agent.recording.summary import read_summary
 from agent.units import NS_PER_S, WallSpan
-from tests.recorder.playback import Ring, play
+from tests.recorder.playback import ANCHOR_WALL_NS, Ring, play
 from tests.recorder.test_refusing_disk import no_file_above
 from tests.rigs.flashes import FlashSettings, Sync, make_flashes, measure
 from tests.rigs.sounding import Played, play_with_sound
@@ -175,9 +177,26 @@ def test_sound_while_nothing_was_to_be_recorded_is_in_no_segment(ring: Ring, fil
         assert not 2.1 < start_s + last_s < 3.9
 
 
+def test_an_incident_that_is_told_late_has_its_sound_from_the_seconds_before_on(tmp_path: Path, ring: Ring) -> None:
+    film = make_flashes(tmp_path, FlashSettings("long.mov", seconds=40))
+    mode = AroundMode(before_s=5, after_s=3, max_bytes=64 << 20)
+    gate = Gate(ring.recorder, mode, ring.book, ring.clock, camera="c01")
+
+    def tell(number: int) -> None:
+        if number == 36 * 25:
+            mode.hear(IncidentWord("i1", WallSpan(ANCHOR_WALL_NS + 8 * NS_PER_S, ANCHOR_WALL_NS + 20 * NS_PER_S)))
+
+    play_with_sound(ring, film, Played(at_picture=tell), gate=gate)
+    assert (ring.closes[0].start_wall_ns - ANCHOR_WALL_NS) / NS_PER_S == 3
+    made = clip(ring, tmp_path / "clip.mp4")
+    assert made.beeps_s[0] < 1
+    assert len(made.offsets_ms) >= 19
+    assert made.worst_ms <= LIMIT_MS
+
+
 def test_sound_that_nobody_takes_in_time_costs_itself(films: dict[str, Path], ring: Ring) -> None:
     """A minute of it waits while no picture comes: the oldest goes, and the pictures are whole."""
-    frames = play_with_sound(ring, films["aac"], Played(flood_packets=3_000))
+    frames = play_with_sound(ring, films["aac"], Played(flood_packets=9_000))
     assert sum(found.frames for found in ring.scans()) == frames
     assert ring.recorder.counts.sound_dropped > 0
     assert ring.recorder.counts.lost == 0

@@ -226,6 +226,6 @@ def test_no_packet_stands_under_the_head_of_another_coding() -> None:
 
 
 def test_no_more_waits_than_pictures_would() -> None:
-    queue = waiting(*(at_s(number * 0.05, b"x") for number in range(5_000)))
-    assert queue.dropped == 4_000
-    assert len(queue.take(TRACK, 999 * NS_PER_S)) == 1_000
+    queue = waiting(*(at_s(number * 0.05, b"x") for number in range(9_000)))
+    assert queue.dropped == 1_500
+    assert len(queue.take(TRACK, 999 * NS_PER_S)) == 7_500

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from agent.media.sound_feed import SoundFeed
 from agent.media.sound_shape import SoundShape
 from agent.media.timeline import Timeline
 from agent.recording.arrivals import Skipped
+from agent.recording.gate import Gate
 from agent.units import NS_PER_MS, NS_PER_S
 from tests.recorder.playback import Playback, Ring
 
@@ -24,7 +26,7 @@ class Played:
     """How a film is played. `late_ms`: so much later than its pictures its sound comes. `until_s`: it ends there.
     From `second_from_s` on the sound is that of `second`. In `skip_s` the pictures are left out, as by a mode.
     `flood_packets`: so many packets of sound come before the first picture. At `change_s` the pictures' parameters are
-    told anew."""
+    told anew. `at_picture` is called before each picture, with its number."""
 
     late_ms: int = 0
     until_s: float = 1e9
@@ -33,10 +35,13 @@ class Played:
     skip_s: tuple[float, float] = (1e9, 1e9)
     flood_packets: int = 0
     change_s: float = 1e9
+    at_picture: Callable[[int], None] | None = None
 
 
-def play_with_sound(ring: Ring, film: Path, played: Played = Played()) -> int:
-    """Record pictures and sound as one run from now on, to its end; how many pictures there were."""
+def play_with_sound(ring: Ring, film: Path, played: Played = Played(), *, gate: Gate | None = None) -> int:
+    """Record pictures and sound as one run from now on, to its end; how many pictures there were. The pictures pass
+    the `gate`, where there is one."""
+    inlet = gate or ring.recorder
     begins_ns = ring.clock.past_ns
     playback = Playback(film, begins_ns=begins_ns)
     form = playback.session.shape.format
@@ -49,12 +54,14 @@ def play_with_sound(ring: Ring, film: Path, played: Played = Played()) -> int:
     for number in range(played.flood_packets):
         feed.put(SourceSound(b"flood", (number - played.flood_packets) * 20 * NS_PER_MS, 20 * NS_PER_MS))
     ear.begin(playback.session.anchor, timeline)
-    ring.recorder.begin(playback.session)
+    inlet.begin(playback.session)
     count = 0
     is_skipping = is_changed = False
     for packet in playback.packets():
         if packet.media_ns >= played.until_s * NS_PER_S:
             break
+        if played.at_picture is not None:
+            played.at_picture(count)
         timeline.stamp(packet.pts, packet.dts)
         while items and _due_ns(items[0]) + played.late_ms * NS_PER_MS <= packet.media_ns:
             _hand_over(feed, items.popleft())
@@ -67,12 +74,12 @@ def play_with_sound(ring: Ring, film: Path, played: Played = Played()) -> int:
             if packet.media_ns >= played.change_s * NS_PER_S and not is_changed:
                 ring.recorder.change(playback.session.shape)
                 is_changed = True
-            ring.recorder.take(packet)
+            inlet.take(packet)
             count += 1
         ear.listen(packet.packet, packet.media_ns, ring.clock.mono_ns())
         ring.recorder.rouse()
         ring.write()
-    ring.recorder.end()
+    inlet.end()
     ring.write()
     return count
 
