@@ -52,7 +52,7 @@ _CAPTURE_JOIN_S: Final = 0.7
 # A camera is asked again soon, because the line to it is ours; ten seconds spare a camera that refuses.
 _BACKOFF: Final = Backoff(initial_s=0.3, max_s=10.0)
 # A microphone that is off stays off for long; pictures need the camera's attention more.
-_SOUND_BACKOFF: Final = Backoff(initial_s=1.0, max_s=60.0)
+_SOUND_BACKOFF: Final = Backoff(initial_s=1.0, max_s=30.0)
 
 _log = log.get("camera")
 
