@@ -84,7 +84,9 @@ class Tracker:
         flickers, _ = _match(flickers, weak, media_ns, least_overlap=_WEAK_OVERLAP)
         self._begin(strong, media_ns)
         moving = backed(faint, regions, [one.box for one in self._pursuits if one.seen_ns == media_ns])
-        _, moving = _match([one for one in (*lost, *flickers) if one.is_faint], moving, media_ns)
+        # A region of people who meet is no one of them: their tracks do not follow it (vtest: IDF1 0.77 to 0.72).
+        alone = [one for one in (*lost, *flickers) if one.is_faint or _is_car_like(one)]
+        _, moving = _match(alone, moving, media_ns)
         self._begin(moving, media_ns)
         over = [one for one in self._pursuits if one.is_over(media_ns)]
         self._pursuits = [one for one in self._pursuits if not one.is_over(media_ns)]
@@ -143,9 +145,13 @@ def _costs(pursuits: Sequence[Pursuit], detections: Sequence[Detection], media_n
     return costs
 
 
+def _is_car_like(pursuit: Pursuit) -> bool:
+    return _FAMILY[pursuit.label] == _FAMILY[Label.CAR]
+
+
 def _limit(pursuit: Pursuit, media_ns: int) -> float:
     """The cost from which on a pair is out of the question."""
-    if pursuit.hits > _KNOWN_HITS or not (pursuit.is_faint or _FAMILY[pursuit.label] == _FAMILY[Label.CAR]):
+    if pursuit.hits > _KNOWN_HITS or not (pursuit.is_faint or _is_car_like(pursuit)):
         return _MAX_COST
     reach = min(_REACH_PER_S * (media_ns - pursuit.seen_ns) / NS_PER_S, _LONGEST_REACH)
     return max(_MAX_COST, 1 + reach)

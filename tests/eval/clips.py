@@ -13,7 +13,7 @@ from tests.eval.incidents import Alarm, Expected, judge
 from tests.eval.mot import MotScore, score
 from tests.eval.table import Group, Row
 from tests.eval.trails import Trail, lay
-from tests.eval.truth import expected_incidents, quiet_spans, true_crossings
+from tests.eval.truth import expected_incidents, quiet_spans, true_crossings, untold
 from tests.eval.watching import Told, Watched, read_scene
 
 
@@ -34,7 +34,10 @@ def _row(clip: Clip, context: Context) -> Row:
         crossings=true_crossings(clip),
         quiet=quiet_spans(clip),
         mot=_mot(clip, watched),
-        notes=() if scene else ("no scene drawn: only what needs none is watched for",),
+        notes=tuple(
+            f"{one.kind.value} of {one.start_s:.1f} s waits {one.own_delay_s:.0f} s by its rule: the clip ends before"
+            for one in untold(clip, scene)
+        ),
     )
 
 

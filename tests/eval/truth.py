@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from agent.contract.events import Direction, IncidentKind
 from agent.scene.grammar import Scene
+from agent.scene.rules.view import view_rules
 from tests.eval.counting import Crossed
 from tests.eval.footage import Clip, Happening
 from tests.eval.incidents import IN_TIME_S, Expected
@@ -74,7 +75,17 @@ _BY_EYE: Mapping[str, Sequence[Crossed]] = {
 
 def expected_incidents(clip: Clip, scene: Scene | None) -> list[Expected]:
     """What the clip holds of the rules that its scene asks for, and of those of the whole picture. Left out is what the
-    clip is too short for: its rule would still be waiting at the end."""
+    clip is too short for (`untold`)."""
+    return [one for one in _happening(clip, scene) if one.start_s + one.own_delay_s < clip.seconds]
+
+
+def untold(clip: Clip, scene: Scene | None) -> list[Expected]:
+    """What happens and cannot be told: its rule would still be waiting at the clip's end."""
+    told = expected_incidents(clip, scene)
+    return [one for one in _happening(clip, scene) if not one.is_optional and one not in told]
+
+
+def _happening(clip: Clip, scene: Scene | None) -> list[Expected]:
     delays = _own_delays(scene)
     found: list[Expected] = []
     for one in clip.happenings:
@@ -84,7 +95,7 @@ def expected_incidents(clip: Clip, scene: Scene | None) -> list[Expected]:
     for kind, start_s, end_s, is_wanted in _BESIDE.get(clip.name, ()):
         if kind in delays:
             found.append(Expected(kind, start_s, end_s, delays[kind], is_optional=not is_wanted))
-    return [one for one in found if one.start_s + one.own_delay_s < clip.seconds]
+    return found
 
 
 def quiet_spans(clip: Clip) -> list[tuple[float, float]]:
@@ -116,7 +127,7 @@ def _expected(clip: Clip, one: Happening, kind: IncidentKind, own_delay_s: float
 
 def _own_delays(scene: Scene | None) -> dict[IncidentKind, float]:
     """What is watched for, and how long each rule waits by itself."""
-    delays = dict.fromkeys((kind for kind in IncidentKind if kind.value.startswith("view_")), 0.0)
+    delays = {rule.kind: rule.after_s for rule in view_rules()}
     if scene is None or scene.fire.enabled:
         delays |= {IncidentKind.FIRE: 0.0, IncidentKind.SMOKE: 0.0}
     for zone in scene.zones if scene else ():

@@ -49,18 +49,19 @@ def test_forward_is_from_the_left_to_the_right_of_the_line_as_drawn(
     assert crossing.direction is direction and crossing.label is Label.CAR
 
 
-def test_the_time_is_that_of_the_foot_point_on_the_line() -> None:
-    (crossing,) = walk(ACROSS, (0.5, 0.4), (0.5, 0.8))
-    assert crossing.at_ns == pytest.approx(NS_PER_S / 4)
+@pytest.mark.parametrize(("label", "at_s"), [(Label.PERSON, 0.25), (Label.MOTORCYCLE, 0.25), (Label.CAR, 0.375)])
+def test_the_time_is_when_a_foot_is_on_the_line_or_the_middle_of_what_a_car_covers(label: Label, at_s: float) -> None:
+    (crossing,) = walk(ACROSS, (0.5, 0.4), (0.5, 0.8), label=label)
+    assert crossing.at_ns == pytest.approx(at_s * NS_PER_S)
 
 
-def test_a_car_that_is_believed_only_behind_the_line_has_crossed_it() -> None:
+def test_who_is_believed_only_behind_the_line_has_crossed_it() -> None:
     counter = CrossingCounter("north", ACROSS, aspect=1.0)
     early = tuple(EarlyLook(round(at_s * NS_PER_S), standing(0.5, 0.4 + 0.2 * at_s), 0.15) for at_s in (0.0, 0.2, 0.4))
     found: list[Crossing] = []
     for at_s in (0.6, 0.8, 1.0):
-        car = Sighting(1, Label.CAR, standing(0.5, 0.4 + 0.2 * at_s), 0.2, early=early)
-        found += counter.update(Moment(round(at_s * NS_PER_S), [car]))
+        moped = Sighting(1, Label.MOTORCYCLE, standing(0.5, 0.4 + 0.2 * at_s), 0.2, early=early)
+        found += counter.update(Moment(round(at_s * NS_PER_S), [moped]))
     assert [(one.direction, one.at_ns) for one in found] == [(Direction.FORWARD, pytest.approx(NS_PER_S / 2))]
 
 
@@ -92,7 +93,7 @@ def test_a_track_lost_on_the_line_and_found_beyond_it_is_counted() -> None:
     found = findings(engine_of('[[line]]\nid = "north"\npoints = [[0.2, 0.5], [0.8, 0.5]]'), moments(8, look))
     ((_, finding),) = found
     assert isinstance(finding.data, CrossingData)
-    assert finding.data.label == "bus" and finding.data.at_s == pytest.approx(4.0, abs=0.01)
+    assert finding.data.label == "bus" and finding.data.at_s == pytest.approx(4.5, abs=0.01)
     assert finding.data.speed_kmh is None
 
 
