@@ -81,9 +81,9 @@ def bundle(
     if signer is None:
         print("wayside: no key of this node can be read: the bundle is not signed", file=sys.stderr)
     request = BundleRequest(camera, span, person(), purpose=fit_text(purpose), case_ref=fit_text(case))
-    with _store(data) as conn:
+    with open_ring(data) as conn:
         account.cameras(conn, [camera])
-        _note(data, "bundled", request.actor, camera=camera, span=span, purpose=purpose, case=case)
+        note(data, "bundled", request.actor, camera=camera, span=span, purpose=purpose, case=case)
         now_wall_ns = SystemClock().wall_ns()
         with report.progress(hidden=as_json) as on_progress:
             made = make_bundle(
@@ -140,10 +140,29 @@ def note_export(data: Path, camera: str, span: WallSpan, *, purpose: str, case: 
     """For `wayside footage export`: who takes a clip from this disk."""
     from agent.recording.custody import person
 
-    _note(data, "exported", person(), camera=camera, span=span, purpose=purpose, case=case)
+    note(data, "exported", person(), camera=camera, span=span, purpose=purpose, case=case)
 
 
-def _note(data: Path, act: str, actor: str, *, camera: str, span: WallSpan, purpose: str, case: str) -> None:
+def note_look(data: Path, camera: str, span: WallSpan, *, purpose: str, case: str) -> None:
+    """For whatever shows pictures of this disk without handing out footage, such as a contact sheet."""
+    from agent.recording.custody import person
+
+    note(data, "looked", person(), camera=camera, span=span, purpose=purpose, case=case)
+
+
+def note(
+    data: Path,
+    act: str,
+    actor: str,
+    *,
+    camera: str,
+    span: WallSpan,
+    purpose: str,
+    case: str,
+    outcome: str = "begun",
+    detail: str = "",
+) -> None:
+    """Write an access down, before anything is shown or handed out. Every command that does so calls this."""
     from agent.recording.chain import AccessLink
     from agent.recording.custody import note_access
 
@@ -152,13 +171,14 @@ def _note(data: Path, act: str, actor: str, *, camera: str, span: WallSpan, purp
         actor=actor,
         role="local",
         via="cli",
-        outcome="begun",
+        outcome=outcome,
         at=format_rfc3339(SystemClock().wall_ns()),
         purpose=purpose,
         case_ref=case,
         camera=camera,
         start=format_rfc3339(span.start_ns),
         end=format_rfc3339(span.end_ns),
+        detail=detail,
     )
     try:
         note_access(data, link)
@@ -229,7 +249,7 @@ def _print_verdict(path: Path, verdict: Verdict, *, as_json: bool) -> None:
 
 
 @contextmanager
-def _store(data: Path) -> Iterator[sqlite3.Connection]:
+def open_ring(data: Path) -> Iterator[sqlite3.Connection]:
     """The ring's store, only for reading; a running node is not disturbed."""
     from agent.recording.boot import require_ring
     from agent.store import open_store
