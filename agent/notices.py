@@ -206,8 +206,28 @@ class SnapshotWanted(_Notice, frozen=True, tag="snapshot_wanted"):
     camera: str
 
 
+class SheetTile(msgspec.Struct, frozen=True, array_like=True):
+    """One place on a contact sheet. `size_bytes` of the payload are a small MP4 with its picture; with 0 there is none,
+    and `words` say why."""
+
+    label: str
+    size_bytes: int
+    words: tuple[str, ...] = ()
+
+
+class SheetWanted(_Notice, frozen=True, tag="sheet_wanted"):
+    """Node → vision: make a contact sheet of the pictures in the payload, which stand in the order of the tiles."""
+
+    request_id: str
+    camera: str
+    title: str
+    note: str
+    tiles: tuple[SheetTile, ...]
+
+
 class SnapshotTaken(_Notice, frozen=True, tag="snapshot_taken"):
-    """Vision → node. Payload: JPEG of at most 30 kB, or nothing with `error` for people."""
+    """Vision → node. Payload: a JPEG (of a snapshot at most 30 kB, of a sheet 300 kB), or nothing with `error` for
+    people."""
 
     request_id: str
     camera: str
@@ -230,6 +250,7 @@ Notice = (
     | IncidentSeen
     | VisionStatus
     | SnapshotWanted
+    | SheetWanted
     | SnapshotTaken
 )
 

@@ -9,12 +9,21 @@ from pathlib import Path
 from agent.centre.client import CentreClient, Request
 from agent.centre.receive import Announced, Receiver, ReceiverOptions
 from agent.contract.commands import Answer, AnswerState, CommandName
-from agent.contract.requests import ClipCancelArgs, ClipExportArgs, ClipExportResult, ClipPlanArgs, ClipPlanResult
+from agent.contract.requests import (
+    ClipCancelArgs,
+    ClipExportArgs,
+    ClipExportResult,
+    ClipPlanArgs,
+    ClipPlanResult,
+    SheetArgs,
+    SheetResult,
+)
 from agent.contract.topics import NodeAddress
 from agent.contract.wire import decode
 from agent.errors import UploadError
 from agent.identity import new_uuid7
 from agent.recording.clipfile import ClipFacts, verify_clip
+from agent.recording.sheet import MAX_SHEET_BYTES
 
 OnProgress = Callable[[float, str], None]
 
@@ -107,6 +116,36 @@ def pull_clip(
         result = _result(answer)
         files = _collect(result, announced) if answer.state in _DELIVERED and result is not None else ()
     return Pulled(answer, result, files)
+
+
+@dataclass(frozen=True, slots=True)
+class PulledSheet:
+    """`result` is None when the node refused or failed; `answer` then says why. Otherwise the JPEG is in its place."""
+
+    answer: Answer
+    result: SheetResult | None
+
+
+def pull_sheet(client: CentreClient, request: ClipRequest, options: PullOptions, stills: int) -> PulledSheet:
+    """Ask for a contact sheet and receive it. Raises NoAnswer, UploadError when it did not arrive."""
+    with Receiver(ReceiverOptions(host=options.receive_host)) as receiver:
+        announced = receiver.announce(options.out, max_bytes=MAX_SHEET_BYTES)
+        args = SheetArgs(
+            camera=request.camera,
+            start=request.start,
+            end=request.end,
+            upload_url=announced.url,
+            upload_method="tus",
+            stills=stills,
+        )
+        asked = Request(request.address, CommandName.SHEET, args, request.purpose, request.case_ref, request.jti)
+        answer = client.ask(asked, timeout_s=options.silence_s)
+        if answer.state not in _DELIVERED:
+            return PulledSheet(answer, None)
+        # The receiver has checked the bytes against the hash that the node stated.
+        if announced.wait(_ARRIVAL_S) is None:
+            raise UploadError(reason="not_arrived", file=options.out.name, remedy="ask for the sheet again")
+    return PulledSheet(answer, decode(answer.result, SheetResult))
 
 
 def _request(request: ClipRequest, name: CommandName, args: ClipPlanArgs) -> Request:

@@ -112,6 +112,36 @@ def pull(
 
 @app.command()
 @at_desk
+def sheet(
+    desk: Desk,
+    node: NodeOption,
+    camera: Annotated[str, typer.Option(help="the camera's id")],
+    start: Annotated[str, typer.Option("--from", help="RFC 3339 with offset")],
+    end: Annotated[str, typer.Option("--to", help="RFC 3339 with offset")],
+    out: Annotated[Path, typer.Option(help="where the JPEG goes")],
+    purpose: PurposeOption,
+    *,
+    stills: Annotated[int, typer.Option(help="how many pictures", min=1, max=48)] = 24,
+    case_ref: Annotated[str, typer.Option("--case", help="the case's number, if there is one")] = "",
+    receive: Annotated[str, typer.Option(help="address on which it is received")] = "127.0.0.1",
+    timeout_s: TimeoutOption = 60.0,
+    as_json: JsonOption = False,
+) -> None:
+    """See before you pull: small pictures of a span on one page of at most 300 kB, its gaps among them."""
+    from agent.centre.requests import ClipRequest, PullOptions, pull_sheet
+    from agent.cli.pulling import print_sheet
+
+    parse_span(start, end)
+    require_folder(out)
+    with desk.connected("state") as client:
+        request = ClipRequest(find_node(client, node), camera, start, end, purpose, case_ref)
+        pulled = pull_sheet(client, request, PullOptions(out, receive, timeout_s), stills)
+    print_sheet(pulled, out, as_json=as_json)
+    raise typer.Exit(exit_of(pulled.answer.state))
+
+
+@app.command()
+@at_desk
 def cancel(
     desk: Desk,
     node: NodeOption,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent import log
-from agent.cli import footage_evidence
+from agent.cli import footage_evidence, footage_sheet
 from agent.cli.faults import EXIT_FAILED, EXIT_PARTIAL, explained
 from agent.cli.settings import JsonOption
 from agent.clock import SystemClock
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 app = typer.Typer(name="footage", help="The ring of footage on this node's disk.", no_args_is_help=True)
 app.command()(footage_evidence.bundle)
 app.command()(footage_evidence.custody)
+app.command()(footage_sheet.sheet)
 
 DataOption = Annotated[Path, typer.Option("--data", help="the node's data folder", show_default=False)]
 CamerasOption = Annotated[list[str] | None, typer.Option("--camera", help="only this camera; may be repeated")]

@@ -30,35 +30,12 @@ from agent.recording.clipfile import ClipFacts
 from agent.recording.cut import ClipPlan
 from agent.recording.exporter import ExportedFile
 from agent.recording.index import CameraUsage
+from agent.recording.reasons import REASON_WORDS
 from agent.recording.recovery import Difference, RecoveryReport
 from agent.units import NS_PER_S, WallSpan, format_rfc3339
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-# What a person asks of a gap first is what happened; the names are GapReason's.
-_WORDS = {
-    "not_provisioned": "the camera was not yet in service",
-    "not_scheduled": "no recording was scheduled",
-    "not_yet": "still to come, or not yet on disk",
-    "updating": "the agent was being updated",
-    "agent_down": "the agent was not running",
-    "capture_crashed": "the camera's recording process crashed and was restarted",
-    "unclean_reboot": "the machine restarted without an orderly shutdown",
-    "power_lost": "the power failed",
-    "camera_unreachable": "the camera did not answer",
-    "camera_refused": "the camera refused the connection",
-    "camera_stalled": "the camera stopped sending",
-    "no_keyframe": "the camera sent no frame to begin with",
-    "disk_slow": "the disk did not keep up",
-    "disk_full": "the disk was full",
-    "disk_error": "the disk failed",
-    "disk_missing": "the footage disk was not there",
-    "clock_step": "the clock was set",
-    "expired": "the ring has deleted it to make room",
-    "erased": "it was erased on request",
-    "cause_unknown": "nothing tells why",
-}
 
 
 def print_list(usage: Sequence[CameraUsage], zone: ZoneInfo, *, as_json: bool) -> None:
@@ -138,7 +115,7 @@ def print_export(plan: ClipPlan, files: Sequence[ExportedFile], zone: ZoneInfo, 
     if not files:
         print(f"Nothing of this was recorded by {plan.camera}.")
     for gap in gaps:
-        words = _WORDS.get(gap.reason, gap.reason)
+        words = REASON_WORDS.get(gap.reason, gap.reason)
         print(f"missing: {gap.start} to {gap.end} ({_length(round(gap.seconds * NS_PER_S))}): {words}")
 
 
@@ -164,7 +141,7 @@ def print_clip(path: Path, facts: ClipFacts, *, as_json: bool) -> None:
         f"{path} is sound: {facts.camera}, {facts.codec} {facts.width}x{facts.height}, {facts.frames} frames,"
         f" {report.start} to {report.end}",
         f"sha256 {facts.sha256}",
-        *(f"missing: {gap.start} to {gap.end}: {_WORDS.get(gap.reason, gap.reason)}" for gap in report.gaps),
+        *(f"missing: {gap.start} to {gap.end}: {REASON_WORDS.get(gap.reason, gap.reason)}" for gap in report.gaps),
         sep="\n",
     )
 

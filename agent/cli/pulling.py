@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from agent.centre.requests import Pulled
+from agent.centre.requests import Pulled, PulledSheet
 from agent.cli.settings import json_line
 from agent.contract.commands import AnswerState
 
@@ -57,6 +58,19 @@ def print_pull(pulled: Pulled, *, as_json: bool) -> None:
         print(f"{file.path}: {facts.duration_s:.1f} s, {facts.frames} frames, {facts.size_bytes} bytes, verified")
     for gap in pulled.result.gaps if pulled.result else ():
         print(f"missing {gap.start} – {gap.end}, {gap.seconds:.1f} s: {gap.reason}")
+
+
+def print_sheet(pulled: PulledSheet, out: Path, *, as_json: bool) -> None:
+    answer, result = pulled.answer, pulled.result
+    if as_json:
+        told = {"jti": answer.jti, "state": answer.state.value, "reason": answer.reason, "message": answer.message}
+        print(json_line({**told, "path": str(out) if result else "", "result": result}))
+    elif result is None:
+        print(f"wayside: the node answered {answer.state.value} ({answer.reason}): {answer.message}", file=sys.stderr)
+    else:
+        print(f"{out}: {len(result.stills)} pictures, {result.file.bytes} bytes")
+        for gap in result.gaps:
+            print(f"missing {gap.start} – {gap.end}, {gap.seconds:.1f} s: {gap.reason}")
 
 
 def _summary(pulled: Pulled) -> dict[str, object]:

@@ -35,7 +35,7 @@ _log = log.get("clip")
 
 def plan_clip_command(work: Work) -> Outcome:
     args = msgspec.json.decode(work.payload.args, type=ClipPlanArgs)
-    plan = _plan(work, args.camera, args.start, args.end)
+    plan = plan_of(work, args.camera, args.start, args.end)
     result = ClipPlanResult(
         camera=plan.camera,
         asked=wire_span(plan.asked),
@@ -77,7 +77,7 @@ def _resumed(work: Work, args: ClipExportArgs, folder: Path) -> ClipJob | None:
         return None
     if job.sent < len(job.result.files):
         told = {gap.start for gap in job.result.gaps}
-        now = wire_gaps(_plan(work, args.camera, args.start, args.end))
+        now = wire_gaps(plan_of(work, args.camera, args.start, args.end))
         if any(gap.reason == GapReason.ERASED and gap.start not in told for gap in now):
             return None
     _log.info("export goes on", jti=work.payload.jti, files=len(job.result.files), sent=job.sent)
@@ -91,7 +91,7 @@ def _send(work: Work, args: ClipExportArgs, job: ClipJob, policy: UploadPolicy, 
     count = len(job.result.files)
     for number in range(job.sent, count):
         file = job.result.files[number]
-        _require_time(work, args)
+        require_time(work, args.upload_expires)
         upload = Upload(folder / file.name, file.sha256, urls[number], job.places[number])
         on_progress = progress.upload(number, count)
         if args.upload_method == "put":
@@ -124,12 +124,10 @@ def _send_by_tus(
     return job
 
 
-def _require_time(work: Work, args: ClipExportArgs) -> None:
+def require_time(work: Work, expires: str | None) -> None:
     """A one-time address that has run out is not tried for minutes. Raises UploadError."""
-    if args.upload_expires is None:
-        return
-    if work.facts.clock.wall_ns() > parse_rfc3339(args.upload_expires, name="upload_expires"):
-        raise UploadError(reason="address_expired", expires=args.upload_expires, remedy="ask for the clip again")
+    if expires is not None and work.facts.clock.wall_ns() > parse_rfc3339(expires, name="upload_expires"):
+        raise UploadError(reason="address_expired", expires=expires, remedy="ask for the clip again")
 
 
 def check_addresses(work: Work, urls: tuple[str, ...]) -> UploadPolicy:
@@ -151,7 +149,7 @@ def _cut(
     Retention may take the oldest of the footage between plan and copy: then what is left is planned once more, and the
     new plan says that the rest expired. The copy takes seconds, retention some segments a sweep: twice is enough.
     """
-    plan = _plan(work, args.camera, args.start, args.end)
+    plan = plan_of(work, args.camera, args.start, args.end)
     for is_last in (False, True):
         addresses = 1 + len(args.more_upload_urls)
         if len(plan.files) > addresses:
@@ -170,7 +168,7 @@ def _cut(
             if is_last or exc.facts.get("reason") not in ("footage_vanished", "footage_changed"):
                 raise
             _log.warning("footage went while it was copied", jti=work.payload.jti, problem=str(exc))
-            plan = _plan(work, args.camera, args.start, args.end)
+            plan = plan_of(work, args.camera, args.start, args.end)
     return plan, ()
 
 
@@ -187,7 +185,7 @@ def _require_room(work: Work, plan: ClipPlan) -> None:
         )
 
 
-def _plan(work: Work, camera: str, start: str, end: str) -> ClipPlan:
+def plan_of(work: Work, camera: str, start: str, end: str) -> ClipPlan:
     """Raises CommandRejected for an unknown camera or the future, TimeError for a time that must be guessed."""
     work.require_camera(camera)
     asked = parse_span(start, end)

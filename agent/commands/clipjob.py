@@ -64,11 +64,13 @@ def are_files_there(job: ClipJob, folder: Path) -> bool:
 
 def clear_exports(data_dir: Path, conn: sqlite3.Connection) -> None:
     """Remove what ended processes left of exports that nobody waits for any more; call it before any is begun."""
-    wanted = {command.jti for command in journal.unfinished(conn)}
+    # The folders first: one that is made from now on belongs to a command that the journal knows by then.
     try:
-        left = [path for path in (data_dir / EXPORTS).iterdir() if path.name not in wanted]
+        there = list((data_dir / EXPORTS).iterdir())
     except FileNotFoundError:
         return
+    wanted = {command.jti for command in journal.unfinished(conn)}
+    left = [path for path in there if path.name not in wanted]
     for path in left:
         remove(path)
 

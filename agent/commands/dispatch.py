@@ -1,7 +1,7 @@
 """From a message on `cmd/{name}` to its one final answer.
 
-Quick commands run on the thread that receives, long ones (clip.export) on a second, so that a ping never waits for a
-clip. What is accepted stands in the journal before it is begun, and is taken up again after a restart.
+Quick commands run on the thread that receives, long ones (clip.export, sheet) on others, so that a ping never waits for
+a clip. What is accepted stands in the journal before it is begun, and is taken up again after a restart.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from agent.commands.clipjob import clear_exports
 from agent.commands.gaps import gaps
 from agent.commands.ping import ping
 from agent.commands.running import Halt, Running
+from agent.commands.sheet import make_sheet
 from agent.commands.snapshot import snapshot
 from agent.commands.telling import Teller
 from agent.commands.traffic import traffic
@@ -43,11 +44,13 @@ HANDLERS: Final[dict[CommandName, Handler]] = {
     CommandName.CLIP_PLAN: plan_clip_command,
     CommandName.CLIP_EXPORT: export_clip_command,
     CommandName.CLIP_CANCEL: cancel_clip,
+    CommandName.SHEET: make_sheet,
     CommandName.SNAPSHOT: snapshot,
     CommandName.GAPS: gaps,
     CommandName.TRAFFIC: traffic,
 }
-_LONG: Final = frozenset({CommandName.CLIP_EXPORT})
+# Long ones have a thread for their kind: a sheet is asked for to be seen before the clip that may take an hour.
+_LONG: Final = (CommandName.CLIP_EXPORT, CommandName.SHEET)
 # More waiting than this is no staff at a desk but a fault or an attack; the rest is refused.
 _QUEUE_LIMIT: Final = 200
 _WAIT_S: Final = 0.5
@@ -83,7 +86,7 @@ class Dispatcher:
         self._teller = Teller(facts, hands)
         self._running = Running(stop)
         self._inbox: Mailbox[Inbound] = Mailbox(_QUEUE_LIMIT)
-        self._jobs: Mailbox[CommandPayload] = Mailbox(_QUEUE_LIMIT)
+        self._jobs: dict[str, Mailbox[CommandPayload]] = {name.value: Mailbox(_QUEUE_LIMIT) for name in _LONG}
         self._is_first_start = True
         self._is_full = False
 
@@ -114,20 +117,31 @@ class Dispatcher:
             conn.close()
 
     def run_jobs(self) -> None:
-        """Body of the stage "jobs": carry out long commands one after the other, those in the journal first."""
+        """Body of the stage "jobs": carry out clips one after the other, those in the journal first."""
         conn = self._connect()
         try:
             clear_exports(self._facts.data_dir, conn)
-            for command in journal.unfinished(conn):
-                if command.name in _LONG and not self._stop.is_set():
-                    self._carry_out(conn, command)
-            while not self._stop.is_set():
-                # Queued and in the journal as well: what was taken up above has its answer by now.
-                queued = self._jobs.take(_WAIT_S)
-                if queued is not None and journal.is_unfinished(conn, queued.jti):
-                    self._carry_out(conn, queued)
+            self._serve_long(conn, CommandName.CLIP_EXPORT)
         finally:
             conn.close()
+
+    def run_sheets(self) -> None:
+        """Body of the stage "sheets"."""
+        conn = self._connect()
+        try:
+            self._serve_long(conn, CommandName.SHEET)
+        finally:
+            conn.close()
+
+    def _serve_long(self, conn: sqlite3.Connection, name: CommandName) -> None:
+        for command in journal.unfinished(conn):
+            if command.name == name and not self._stop.is_set():
+                self._carry_out(conn, command)
+        while not self._stop.is_set():
+            # Queued and in the journal as well: what was taken up above has its answer by now.
+            queued = self._jobs[name].take(_WAIT_S)
+            if queued is not None and journal.is_unfinished(conn, queued.jti):
+                self._carry_out(conn, queued)
 
     def receive(self, conn: sqlite3.Connection, inbound: Inbound) -> None:
         """Check, journal and begin one message. Nothing it contains raises out of here; StoreError may come."""
@@ -183,8 +197,8 @@ class Dispatcher:
     def _begin(self, conn: sqlite3.Connection, command: CommandPayload) -> None:
         if command.name not in _LONG:
             self._carry_out(conn, command)
-        elif not self._jobs.put(command):
-            outcome = Outcome(AnswerState.FAILED, None, "busy", f"{_QUEUE_LIMIT} clips wait already; ask again later")
+        elif not self._jobs[command.name].put(command):
+            outcome = Outcome(AnswerState.FAILED, None, "busy", f"{_QUEUE_LIMIT} wait already; ask again later")
             self._finish(conn, command, outcome)
 
     def _carry_out(self, conn: sqlite3.Connection, command: CommandPayload) -> None:

@@ -17,6 +17,7 @@ from agent.contract.requests import Result
 from agent.contract.states import TrafficState
 from agent.contract.topics import NodeAddress
 from agent.errors import CommandRejected
+from agent.notices import SheetWanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,13 @@ class NodeFacts:
 class NodeHands:
     """What commands may do through the rest of the node. Each may be called from any of the command threads.
 
-    `snapshot` asks vision and raises CommandFailed; `traffic` tells the roads by camera; `respond` hands an answer to
-    the uplink for a reply topic; `tell` appends an event to the outbox in the caller's transaction: connection, event
-    type, data, camera or "".
+    `snapshot` and `sheet` (the pictures' bytes in, a JPEG out) ask vision and raise CommandFailed; `traffic` tells the
+    roads by camera; `respond` hands an answer to the uplink for a reply topic; `tell` appends an event to the outbox in
+    the caller's transaction: connection, event type, data, camera or "".
     """
 
     snapshot: Callable[[str], Snapshot]
+    sheet: Callable[[SheetWanted, bytes], bytes]
     traffic: Callable[[], Mapping[str, TrafficState]]
     respond: Callable[[str, Answer], None]
     tell: Callable[[sqlite3.Connection, str, EventData, str], None]

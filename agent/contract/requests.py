@@ -1,4 +1,4 @@
-"""Arguments and results of the commands that are built: ping, republish, clip.*, snapshot, gaps, traffic. Pure."""
+"""Arguments and results of the commands that are built: those on footage, gaps, pictures and traffic. Pure."""
 
 from __future__ import annotations
 
@@ -94,6 +94,30 @@ class ClipCancelResult(Up, frozen=True, kw_only=True):
     was_running: bool
 
 
+class SheetArgs(Down, frozen=True, kw_only=True):
+    """A contact sheet (JPEG, at most 300 kB) of a span, uploaded as a clip is: to see before it is pulled. `stills` is
+    how many pictures it may hold; each gap has its place beside them."""
+
+    camera: Identifier
+    start: Instant = msgspec.field(name="from")
+    end: Instant = msgspec.field(name="to")
+    upload_url: Url
+    upload_method: Literal["put", "tus"] = "put"
+    upload_expires: Instant | None = None
+    stills: Annotated[int, msgspec.Meta(ge=1, le=48)] = 24
+
+
+class SheetResult(Up, frozen=True, kw_only=True):
+    """`stills` are the pictures shown, and when each was taken. The answer's state is `partial` when `gaps` is not
+    empty."""
+
+    camera: Identifier
+    asked: WireSpan
+    gaps: tuple[WireGap, ...]
+    stills: tuple[Instant, ...]
+    file: ClipFileData
+
+
 class SnapshotArgs(Down, frozen=True, kw_only=True):
     """Exactly one: the newest picture of a camera, or the still kept with an incident."""
 
@@ -159,13 +183,24 @@ class TrafficResult(Up, frozen=True, kw_only=True):
     cameras: tuple[CameraTraffic, ...]
 
 
-Args = PingArgs | RepublishArgs | ClipPlanArgs | ClipExportArgs | ClipCancelArgs | SnapshotArgs | GapsArgs | TrafficArgs
+Args = (
+    PingArgs
+    | RepublishArgs
+    | ClipPlanArgs
+    | ClipExportArgs
+    | ClipCancelArgs
+    | SheetArgs
+    | SnapshotArgs
+    | GapsArgs
+    | TrafficArgs
+)
 Result = (
     PingResult
     | RepublishResult
     | ClipPlanResult
     | ClipExportResult
     | ClipCancelResult
+    | SheetResult
     | SnapshotResult
     | GapsResult
     | TrafficResult
@@ -177,6 +212,7 @@ ARGS_TYPES: Final[dict[CommandName, type[Args]]] = {
     CommandName.CLIP_PLAN: ClipPlanArgs,
     CommandName.CLIP_EXPORT: ClipExportArgs,
     CommandName.CLIP_CANCEL: ClipCancelArgs,
+    CommandName.SHEET: SheetArgs,
     CommandName.SNAPSHOT: SnapshotArgs,
     CommandName.GAPS: GapsArgs,
     CommandName.TRAFFIC: TrafficArgs,
@@ -187,6 +223,7 @@ RESULT_TYPES: Final[dict[CommandName, type[Result]]] = {
     CommandName.CLIP_PLAN: ClipPlanResult,
     CommandName.CLIP_EXPORT: ClipExportResult,
     CommandName.CLIP_CANCEL: ClipCancelResult,
+    CommandName.SHEET: SheetResult,
     CommandName.SNAPSHOT: SnapshotResult,
     CommandName.GAPS: GapsResult,
     CommandName.TRAFFIC: TrafficResult,

@@ -77,6 +77,7 @@ class _NodeProcess:
             Stage("keeper", self._keep, stop=self._workers_stop),
             Stage("commands", self._dispatcher.run_commands, stop=self._workers_stop),
             Stage("jobs", self._dispatcher.run_jobs, stop=self._workers_stop),
+            Stage("sheets", self._dispatcher.run_sheets, stop=self._workers_stop),
             Stage("janitor", self._sweep, stop=self._workers_stop),
             Stage("saved time", self._save_time, stop=self._workers_stop),
             Stage("seal", self._seal, stop=self._workers_stop),
@@ -154,7 +155,11 @@ class _NodeProcess:
             self._wake()
 
         return NodeHands(
-            snapshot=self._reception.snapshot, traffic=self._reception.roads.states, respond=respond, tell=tell
+            snapshot=self._reception.snapshot,
+            sheet=self._reception.sheet,
+            traffic=self._reception.roads.states,
+            respond=respond,
+            tell=tell,
         )
 
     def _offer(self, inbound: Inbound) -> None:

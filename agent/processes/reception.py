@@ -26,6 +26,7 @@ from agent.notices import (
     Outage,
     SegmentClosed,
     SegmentOpened,
+    SheetWanted,
     SnapshotTaken,
     SnapshotWanted,
     VisionStatus,
@@ -35,6 +36,8 @@ from agent.processes.roads import Roads
 
 # Vision answers from its newest picture at once, or says after 10 s that there is none (agent.processes.snapshot).
 _SNAPSHOT_LIMIT_S: Final = 12.0
+# 48 pictures of 4K take a Pi 4 some ten seconds to decode, and others may be asked for before.
+_SHEET_LIMIT_S: Final = 60.0
 _ROUND_S: Final = 0.5
 _BEAT_INTERVAL_S: Final = 60.0
 # With Stage's waits between them this bridges a disk that is busy for a minute; a notice that the store will never take
@@ -212,21 +215,28 @@ class Reception:
 
     def snapshot(self, camera: str) -> Snapshot:
         """Ask vision for the newest picture and wait for it. Raises CommandFailed, which says what is away."""
-        request_id = new_uuid7()
+        return self._picture(SnapshotWanted(new_uuid7(), camera), b"", _SNAPSHOT_LIMIT_S)
+
+    def sheet(self, wanted: SheetWanted, pictures: bytes) -> bytes:
+        """Have vision make a contact sheet (JPEG) and wait for it. Raises CommandFailed, which says what is away."""
+        return self._picture(wanted, pictures, _SHEET_LIMIT_S).jpeg
+
+    def _picture(self, wanted: SnapshotWanted | SheetWanted, payload: bytes, limit_s: float) -> Snapshot:
+        camera = wanted.camera
         waiting: Mailbox[tuple[SnapshotTaken, bytes]] = Mailbox(1)
         with self._lock:
             vision = self._vision
-            self._pictures[request_id] = waiting
+            self._pictures[wanted.request_id] = waiting
         try:
             if vision is None:
                 raise CommandFailed(
                     reason="vision_away", camera=camera, remedy="vision is starting; ask again in a moment"
                 )
-            vision.send(SnapshotWanted(request_id, camera))
-            answer = waiting.take(_SNAPSHOT_LIMIT_S)
+            vision.send(wanted, payload)
+            answer = waiting.take(limit_s)
         finally:
             with self._lock:
-                del self._pictures[request_id]
+                del self._pictures[wanted.request_id]
         if answer is None:
             raise CommandFailed(reason="vision_silent", camera=camera, remedy="vision did not answer; ask again")
         taken, jpeg = answer

@@ -18,6 +18,7 @@ from agent.notices import (
     IncidentsWanted,
     LoresFrame,
     Notice,
+    SheetWanted,
     SnapshotWanted,
     StreamStarted,
     VideoPacket,
@@ -25,6 +26,7 @@ from agent.notices import (
 )
 from agent.notify import Notifier, Progress, watch
 from agent.processes.intake import Intake
+from agent.processes.sheets import SheetDesk
 from agent.processes.sight import Sight
 from agent.processes.snapshot import SnapshotDesk
 from agent.processes.spreading import IncidentSpread
@@ -77,6 +79,7 @@ class _Room:
         self._stages: list[Stage] = []
         hello = Hello(process="vision", pid=os.getpid(), session=new_uuid7())
         self._desk = SnapshotDesk(self.watches, clock, self._answer, is_enabled=config.vision.enabled)
+        self._sheets = SheetDesk(self.watches, self._answer)
         self._node = LinkClient(self._runtime_dir / NODE_SOCKET, hello, on_notice=self._on_node)
 
     def open(self) -> None:
@@ -88,6 +91,7 @@ class _Room:
             self._sight = Sight(self._config.vision)
             for camera in self._config.cameras:
                 self._watch(camera, self._sight)
+        self._begin(Stage("sheets", self._sheets.serve, stop=self._stop, backoff=_BACKOFF))
         self._begin(Stage("vision-status", self._tell_status, stop=self._stop, backoff=_BACKOFF))
 
     def close(self) -> None:
@@ -97,6 +101,7 @@ class _Room:
         for intake in self._intakes.values():
             intake.close()
         self._desk.close()
+        self._sheets.close()
         for stage in self._stages:
             if not stage.join(_JOIN_S):
                 _log.warning("stage did not end", stage=stage.name)
@@ -137,10 +142,12 @@ class _Room:
         self._spread.tell(finding)
         self._node.send(finding, still)
 
-    def _on_node(self, notice: Notice, _payload: bytes) -> None:
+    def _on_node(self, notice: Notice, payload: bytes) -> None:
         """On the client's thread."""
         if isinstance(notice, SnapshotWanted):
             self._desk.ask(notice)
+        elif isinstance(notice, SheetWanted):
+            self._sheets.ask(notice, payload)
 
     def _answer(self, taken: notices.SnapshotTaken, jpeg: bytes) -> None:
         self._node.send(taken, jpeg)

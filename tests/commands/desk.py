@@ -22,9 +22,12 @@ from agent.errors import CommandFailed
 from agent.identity import new_uuid7
 from agent.messaging.lanes import Moment, Origin
 from agent.messaging.outbox import EventDraft, append
+from agent.notices import SheetWanted, SnapshotTaken
+from agent.processes.sheets import Masks, SheetDesk
 from agent.recording.records import AgentStarted, Configured
 from agent.store import open_store
 from agent.units import NS_PER_S, format_rfc3339
+from agent.vision.detector import BgrImage
 from tests.broker import wait_until
 from tests.clip.footage import START_NS
 from tests.recording.ring import Ring
@@ -39,6 +42,13 @@ def at(seconds: float) -> str:
     return format_rfc3339(START_NS + int(seconds * NS_PER_S))
 
 
+class Unmasked:
+    """A camera whose scene hides nothing."""
+
+    def unmasked(self, bgr: BgrImage) -> BgrImage:
+        return bgr
+
+
 class Node:
     def __init__(self, folder: Path, *, trust: Trust = Trust.OPEN, is_new: bool = True) -> None:
         """With `is_new` the ring gets its four seconds of footage; otherwise it has them."""
@@ -46,6 +56,8 @@ class Node:
         self.answers: list[tuple[str, Answer]] = []
         self.told: list[EventData] = []
         self.roads: dict[str, TrafficState] = {}
+        self.sheets: list[tuple[SheetWanted, bytes]] = []
+        self.watches: dict[str, Masks] = {"c01": Unmasked()}
         self.on_answer: Callable[[Answer], None] = lambda answer: None
         self._counter = 0
         self._origin = Origin(ADDRESS, "boot", 1 << 30)
@@ -73,7 +85,11 @@ class Node:
     def restart(self) -> Dispatcher:
         """Another process over the same store."""
         hands = NodeHands(
-            snapshot=self._snapshot, traffic=lambda: dict(self.roads), respond=self._respond, tell=self._tell
+            snapshot=self._snapshot,
+            sheet=self._sheet,
+            traffic=lambda: dict(self.roads),
+            respond=self._respond,
+            tell=self._tell,
         )
         self.stop = threading.Event()
         self.dispatcher = Dispatcher(self.facts, hands, lambda: open_store(self.facts.data_dir), self.stop)
@@ -109,9 +125,9 @@ class Node:
         self.receive(command)
         return self.final(command)
 
-    def export(self, args: object) -> Answer:
+    def export(self, args: object, name: str = "clip.export") -> Answer:
         """The final answer of a long one, by running threads."""
-        command = self.command("clip.export", args)
+        command = self.command(name, args)
         with self.running():
             self.dispatcher.offer(Inbound(command.name, encode_unsigned(command), is_retained=False))
             wait_until(lambda: bool(self.finals(command)), "no final answer")
@@ -119,7 +135,7 @@ class Node:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        bodies = (self.dispatcher.run_commands, self.dispatcher.run_jobs)
+        bodies = (self.dispatcher.run_commands, self.dispatcher.run_jobs, self.dispatcher.run_sheets)
         threads = [threading.Thread(target=body, name="dispatcher") for body in bodies]
         for thread in threads:
             thread.start()
@@ -157,6 +173,17 @@ class Node:
         if camera == "c02":
             raise CommandFailed(reason="vision_away", camera=camera, remedy="ask again in a moment")
         return Snapshot(camera, JPEG, START_NS)
+
+    def _sheet(self, wanted: SheetWanted, pictures: bytes) -> bytes:
+        self.sheets.append((wanted, pictures))
+        answers: list[tuple[SnapshotTaken, bytes]] = []
+        desk = SheetDesk(self.watches, lambda taken, jpeg: answers.append((taken, jpeg)))
+        desk.ask(wanted, pictures)
+        desk.serve()
+        ((taken, jpeg),) = answers
+        if taken.error:
+            raise CommandFailed(reason="no_picture", remedy=taken.error)
+        return jpeg
 
     def _tell(self, conn: sqlite3.Connection, event_type: str, data: EventData, camera: str) -> None:
         append(conn, self._origin, EventDraft(event_type, camera, data, Moment(START_NS, 1, "synced")))
