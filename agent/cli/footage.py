@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import sqlite3
     from zoneinfo import ZoneInfo
 
+    from agent.media.faststart import DerivedFile
+
 app = typer.Typer(name="footage", help="The ring of footage on this node's disk.", no_args_is_help=True)
 app.command()(footage_evidence.bundle)
 app.command()(footage_evidence.custody)
@@ -101,6 +103,9 @@ def export(
     start: Annotated[str, typer.Option("--from", help="RFC 3339 with its offset", show_default=False)],
     end: Annotated[str, typer.Option("--to", help="RFC 3339 with its offset", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="the clip to write (.mp4)", show_default=False)],
+    is_faststart: Annotated[
+        bool, typer.Option("--faststart", help="for old players, a remuxed copy OUT-faststart.mp4 beside it")
+    ] = False,
     case: footage_evidence.CaseOption = "",
     purpose: footage_evidence.PurposeOption = "",
     as_json: JsonOption = False,
@@ -124,7 +129,12 @@ def export(
     footage_evidence.note_export(data, camera, span, purpose=purpose, case=case)
     with report.progress(hidden=as_json) as on_progress:
         files = export_clip(plan, data, out, on_progress)
-    report.print_export(plan, files, zone, as_json=as_json)
+    derived: list[DerivedFile] = []
+    if is_faststart:
+        from agent.media.faststart import faststart_path, remux_faststart
+
+        derived = [remux_faststart(file.path, faststart_path(file.path), file.sha256) for file in files]
+    report.print_export(plan, files, zone, as_json=as_json, derived=derived)
     if plan.is_partial:
         raise typer.Exit(EXIT_PARTIAL)
 

@@ -19,6 +19,15 @@ class Listed(msgspec.Struct, frozen=True):
     cameras: list[ListedCamera]
 
 
+class DerivedReport(msgspec.Struct, frozen=True):
+    """A derivative, not evidence: `of_sha256` is the hash of the native clip that it was made of."""
+
+    path: str
+    bytes: int
+    sha256: str
+    of_sha256: str
+
+
 class ReportedFile(msgspec.Struct, frozen=True):
     path: str
     bytes: int
@@ -26,6 +35,7 @@ class ReportedFile(msgspec.Struct, frozen=True):
     start: str
     end: str
     frames: int
+    faststart: DerivedReport | None = None
 
 
 class ExportReport(msgspec.Struct, frozen=True):

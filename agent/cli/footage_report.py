@@ -14,6 +14,7 @@ import msgspec
 
 from agent.cli.footage_json import (
     ClipReport,
+    DerivedReport,
     ExportReport,
     Listed,
     ListedCamera,
@@ -36,6 +37,8 @@ from agent.units import NS_PER_S, WallSpan, format_rfc3339
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from agent.media.faststart import DerivedFile
 
 
 def print_list(usage: Sequence[CameraUsage], zone: ZoneInfo, *, as_json: bool) -> None:
@@ -91,7 +94,14 @@ def print_gaps(accounts: Sequence[CameraAccount], day: date, zone: ZoneInfo, *, 
         console.print("The ring knows no camera yet.")
 
 
-def print_export(plan: ClipPlan, files: Sequence[ExportedFile], zone: ZoneInfo, *, as_json: bool) -> None:
+def print_export(
+    plan: ClipPlan,
+    files: Sequence[ExportedFile],
+    zone: ZoneInfo,
+    *,
+    as_json: bool,
+    derived: Sequence[DerivedFile] = (),
+) -> None:
     gaps = [_wire_gap(gap.span, gap.reason, zone) for gap in plan.gaps]
     if as_json:
         _print_json(
@@ -101,7 +111,7 @@ def print_export(plan: ClipPlan, files: Sequence[ExportedFile], zone: ZoneInfo, 
                 delivered=[_wire_span(span, zone) for span in plan.delivered],
                 partial=plan.is_partial,
                 gaps=gaps,
-                files=[_reported(file, zone) for file in files],
+                files=[_reported(file, zone, derived) for file in files],
             )
         )
         return
@@ -112,6 +122,8 @@ def print_export(plan: ClipPlan, files: Sequence[ExportedFile], zone: ZoneInfo, 
             f"sha256 {file.sha256}",
             sep="\n",
         )
+    for each in derived:
+        print(f"{each.path}  {each.size_bytes / 1e6:.1f} MB, for old players: a derivative of {each.of_sha256[:12]}…")
     if not files:
         print(f"Nothing of this was recorded by {plan.camera}.")
     for gap in gaps:
@@ -220,9 +232,15 @@ def _damage_lines(damage: Sequence[LedgerDamage]) -> list[str]:
     return [f"{each.path.name}:{each.line}" for each in damage]
 
 
-def _reported(file: ExportedFile, zone: ZoneInfo) -> ReportedFile:
+def _reported(file: ExportedFile, zone: ZoneInfo, derived: Sequence[DerivedFile]) -> ReportedFile:
     start, end = format_rfc3339(file.span.start_ns, zone), format_rfc3339(file.span.end_ns, zone)
-    return ReportedFile(str(file.path), file.size_bytes, file.sha256, start, end, file.frames)
+    found = [
+        DerivedReport(str(each.path), each.size_bytes, each.sha256, each.of_sha256)
+        for each in derived
+        if each.of_sha256 == file.sha256
+    ]
+    faststart = found[0] if found else None
+    return ReportedFile(str(file.path), file.size_bytes, file.sha256, start, end, file.frames, faststart)
 
 
 def _wire_span(span: WallSpan, zone: ZoneInfo | None) -> WireSpan:

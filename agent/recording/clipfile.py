@@ -39,6 +39,10 @@ _H264_IRAP = range(5, 6)
 _H265_SLICES = range(32)
 _H265_IRAP = range(16, 24)
 _HASH_BYTES = 1 << 20
+# What agent.media.faststart writes into a copy's comment, at the end of an index of some 10 bytes a frame: this much
+# holds an hour's.
+_DERIVATIVE = b'{"derivative":'
+_INDEX_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,9 @@ def verify_clip(path: Path, sha256: str | None = None) -> ClipFacts:
         try:
             return _verify(read_at, size, digest)
         except SegmentDamaged as exc:
+            if _DERIVATIVE in read_at(0, _INDEX_BYTES):
+                remedy = "verify the native clip that it was made of, whose hash it names"
+                raise ClipDamaged(reason="it is a derivative", path=path.name, remedy=remedy) from exc
             raise ClipDamaged(reason=exc.facts.get("reason"), path=path.name, offset=exc.facts.get("offset")) from exc
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.media.faststart import remux_faststart
 from agent.recording.cut import plan_clip
 from agent.recording.exporter import export_clip
 from agent.units import NS_PER_S, WallSpan
@@ -39,9 +40,11 @@ def site(tmp_path: Path) -> Iterator[str]:
     thread.join()
 
 
-@pytest.mark.parametrize("kind", ["film", "film_with_b_frames"])
+@pytest.mark.parametrize(
+    ("kind", "form"), [("film", "native"), ("film_with_b_frames", "native"), ("film_with_b_frames", "faststart")]
+)
 def test_chromium_knows_the_length_of_a_clip_plays_it_and_holds_the_picture_over_a_gap(
-    kind: str, data_dir: Path, tmp_path: Path, site: str, request: pytest.FixtureRequest
+    kind: str, form: str, data_dir: Path, tmp_path: Path, site: str, request: pytest.FixtureRequest
 ) -> None:
     film: Film = request.getfixturevalue(kind)
     # The gap begins after the first GOP, so that playback reaches it soon; it lasts 2 s.
@@ -54,7 +57,9 @@ def test_chromium_knows_the_length_of_a_clip_plays_it_and_holds_the_picture_over
     assert end is not None and first is not None
     plan = plan_clip("c01", segments, WallSpan(START_NS, end.end_ns))
     assert plan.is_partial
-    export_clip(plan, data_dir, tmp_path / "clip.mp4")
+    (file,) = export_clip(plan, data_dir, tmp_path / "clip.mp4")
+    if form == "faststart":
+        remux_faststart(file.path, tmp_path / "copy.mp4", file.sha256).path.replace(file.path)
     (tmp_path / "page.html").write_text(PAGE)
     with playwright.sync_playwright() as player:
         browser = player.chromium.launch(

@@ -68,6 +68,19 @@ def test_gaps_for_people_name_the_evidence(day: Ring) -> None:
     assert "21:03:08.000+07:00" in result.output
 
 
+def test_a_copy_for_old_players_lies_beside_the_clip_and_names_it(day: Ring, tmp_path: Path) -> None:
+    times = ("--from", "2026-11-22T14:03:02Z", "--to", "2026-11-22T21:03:06+07:00")
+    arguments = ("export", "--data", day.data_dir, "--camera", "c01", *times, "--faststart")
+    result = run(*arguments, "--out", tmp_path / "clip.mp4", "--json")
+    assert result.exit_code == 0, result.output
+    (file,) = json.loads(result.output)["files"]
+    assert file["faststart"]["path"] == str(tmp_path / "clip-faststart.mp4")
+    assert file["faststart"]["of_sha256"] == file["sha256"] != file["faststart"]["sha256"]
+    assert "derivative of " in run(*arguments, "--out", tmp_path / "again.mp4").output
+    refused = run("verify", tmp_path / "clip-faststart.mp4")
+    assert (refused.exit_code, "derivative" in refused.output) == (1, True)
+
+
 def test_a_whole_clip_exits_0_and_verifies(day: Ring, tmp_path: Path) -> None:
     out = tmp_path / "clip.mp4"
     times = ("--from", "2026-11-22T14:03:02Z", "--to", "2026-11-22T21:03:06+07:00")
