@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from agent.cli.settings import JsonOption
 from agent.clock import SystemClock
 from agent.contract.wire import WireGap
 from agent.errors import DiskError, SegmentDamaged, UsageError, VideoError
+from agent.recording.cut import ClipGap
 from agent.recording.sheet import MAX_SHEET_BYTES, MOST_STILLS, SheetGap, SheetTile
 from agent.units import format_rfc3339, parse_span
 
@@ -68,22 +70,26 @@ def sheet(
         out.write_bytes(jpeg)
     except OSError as exc:
         raise DiskError(path=str(out), error=exc.strerror or "", remedy="choose another place") from exc
-    shown = sum(tile.picture is not None for tile in tiles)
-    if as_json:
-        gaps = [
-            WireGap(
-                start=format_rfc3339(gap.span.start_ns, zone),
-                end=format_rfc3339(gap.span.end_ns, zone),
-                seconds=round(gap.span.duration_s, 3),
-                reason=gap.reason,
-            )
-            for gap in plan.gaps
-        ]
-        print(msgspec.json.encode(SheetReport(str(out), len(jpeg), shown, gaps)).decode())
-    else:
-        print(f"{out}  {len(jpeg) / 1e3:.0f} kB, {shown} pictures, {len(plan.gaps)} gaps")
+    _tell(out, len(jpeg), sum(tile.picture is not None for tile in tiles), plan.gaps, zone if as_json else None)
     if plan.is_partial:
         raise typer.Exit(EXIT_PARTIAL)
+
+
+def _tell(out: Path, size_bytes: int, shown: int, gaps: Sequence[ClipGap], zone: ZoneInfo | None) -> None:
+    """JSON with a zone, a line for people without."""
+    if zone is None:
+        print(f"{out}  {size_bytes / 1e3:.0f} kB, {shown} pictures, {len(gaps)} gaps")
+        return
+    told = [
+        WireGap(
+            start=format_rfc3339(gap.span.start_ns, zone),
+            end=format_rfc3339(gap.span.end_ns, zone),
+            seconds=round(gap.span.duration_s, 3),
+            reason=gap.reason,
+        )
+        for gap in gaps
+    ]
+    print(msgspec.json.encode(SheetReport(str(out), size_bytes, shown, told)).decode())
 
 
 def _tile(data: Path, tile: SheetTile, zone: ZoneInfo) -> Tile:

@@ -201,7 +201,6 @@ class _NodeProcess:
             ground.config, ground.connect, ground.clock, boot=ground.boot.boot, tell=tell, stop=self._workers_stop
         )
 
-
     def _keep(self) -> None:
         """Body of the stage "keeper": it owns its connection for as long as it lives."""
         ground = self._ground
