@@ -32,6 +32,8 @@ class Ear:
         self._lipsync = LipSync()
         self._timeline: Timeline | None = None
         self._early: list[SourceSound] = []
+        # Of one line, whose place among the pictures is not known yet.
+        self._held: list[SourceSound] = []
 
     def begin(self, anchor: Anchor, timeline: Timeline) -> None:
         """A run begins; what is heard already waits for its first picture."""
@@ -43,6 +45,7 @@ class Ear:
     def end(self) -> None:
         self.feed.wanted.clear()
         self._early.clear()
+        self._held.clear()
 
     def listen(self, packet: Packet[VideoStream], media_ns: int, arrived_mono_ns: int) -> None:
         """This picture was captured; so is what was heard until now."""
@@ -51,9 +54,25 @@ class Ear:
         if self._early:
             sounds, self._early = [*self._early, *sounds], []
         for sound in sounds:
-            at_ns = self._place(sound)
-            if at_ns is not None:
-                self._sink.hear(CapturedSound(at_ns, sound.duration_ns, sound.data))
+            if sound.line == 0:
+                self._hear(sound, None if self._timeline is None else self._timeline.reach(sound.at_ns))
+                continue
+            if self._held and self._held[0].line != sound.line:
+                self._let_go()
+            self._held.append(sound)
+            if self._lipsync.note_sound(sound):
+                self._let_go()
+
+    def _let_go(self) -> None:
+        """Nothing is placed by guesses that a report, a moment later, would have made better: pictures do not wait for
+        it, and the segment takes it late."""
+        for sound in self._held:
+            self._hear(sound, self._lipsync.place(sound))
+        self._held.clear()
+
+    def _hear(self, sound: SourceSound, media_ns: int | None) -> None:
+        if media_ns is not None:
+            self._sink.hear(CapturedSound(media_ns, sound.duration_ns, sound.data))
 
     def _take(self) -> list[SourceSound]:
         sounds: list[SourceSound] = []
@@ -63,11 +82,6 @@ class Ear:
             else:
                 sounds.append(item)
         return sounds
-
-    def _place(self, sound: SourceSound) -> int | None:
-        if sound.line == 0:
-            return None if self._timeline is None else self._timeline.reach(sound.at_ns)
-        return self._lipsync.place(sound)
 
 
 def reported_ns(packet: Packet[S]) -> int | None:

@@ -24,6 +24,8 @@ _SLOWLY: Final = 500
 # A camera whose clock is set says so of pictures and sound up to 5 s apart, the distance of its reports (RFC 3550,
 # 6.2); what is true stays so for longer.
 _PERSISTS_NS: Final = 6 * NS_PER_S
+# The first report comes at once or within 3.75 s (the same); a camera that made none until now makes none.
+_PATIENCE_NS: Final = 6 * NS_PER_S
 
 
 class _Least:
@@ -54,15 +56,14 @@ class _Line:
 
     number: int
     arrivals: _Least
+    begun_mono_ns: int = 0
     offset_ns: int | None = None
     is_reported: bool = False
     parted_since_ns: int | None = None
 
-    def follow(self, wanted_ns: int, sound: SourceSound, *, is_reported: bool) -> int:
+    def follow(self, wanted_ns: int, sound: SourceSound) -> int:
         """The offset from here on, now that it should be `wanted_ns`."""
-        offset_ns = self.offset_ns
-        if offset_ns is None or (is_reported and not self.is_reported):
-            offset_ns, self.is_reported = wanted_ns, is_reported
+        offset_ns = wanted_ns if self.offset_ns is None else self.offset_ns
         parted_ns = wanted_ns - offset_ns
         if abs(parted_ns) <= _STILL_NS:
             most_ns = sound.duration_ns // _SLOWLY
@@ -103,21 +104,31 @@ class LipSync:
         if ntp_ns is not None:
             self._picture_ns = media_ns - ntp_ns
 
-    def place(self, sound: SourceSound) -> int:
-        """Its media time in this run; negative before the first picture."""
+    def note_sound(self, sound: SourceSound) -> bool:
+        """It came. Whether its line's place is known: by reports, or as well as it ever will be."""
         if sound.line != self._line.number:
-            self._line = _Line(sound.line, _Least())
+            self._line = _Line(sound.line, _Least(), sound.arrived_mono_ns)
         line = self._line
         # It cannot leave the camera before its last sample was heard.
         line.arrivals.note(sound.arrived_mono_ns - sound.at_ns - sound.duration_ns, sound.arrived_mono_ns)
-        arrived_ns = line.arrivals.late_ns - self._arrivals.late_ns
-        reported_ns = self._reported(sound, arrived_ns)
-        wanted_ns = arrived_ns if reported_ns is None else reported_ns
-        return sound.at_ns + line.follow(wanted_ns, sound, is_reported=reported_ns is not None)
+        reported_ns = self._reported(sound)
+        if reported_ns is not None and not line.is_reported:
+            line.offset_ns, line.is_reported = reported_ns, True
+        return line.is_reported or sound.arrived_mono_ns - line.begun_mono_ns > _PATIENCE_NS
 
-    def _reported(self, sound: SourceSound, arrived_ns: int) -> int | None:
+    def place(self, sound: SourceSound) -> int:
+        """Its media time in this run; negative before the first picture. After `note_sound` of its line's."""
+        reported_ns = self._reported(sound)
+        wanted_ns = self._arrived() if reported_ns is None else reported_ns
+        return sound.at_ns + self._line.follow(wanted_ns, sound)
+
+    def _arrived(self) -> int:
+        """The offset by the arrivals."""
+        return self._line.arrivals.late_ns - self._arrivals.late_ns
+
+    def _reported(self, sound: SourceSound) -> int | None:
         """The offset by the camera's reports, where it makes any and they can be true."""
         if sound.ntp_ns is None or self._picture_ns is None:
             return None
         reported_ns = sound.ntp_ns - sound.at_ns + self._picture_ns
-        return reported_ns if abs(reported_ns - arrived_ns) <= _PLAUSIBLE_NS else None
+        return reported_ns if abs(reported_ns - self._arrived()) <= _PLAUSIBLE_NS else None

@@ -94,6 +94,8 @@ class WaitingSound:
         self._anchor_mono_ns = 0
         # Where the last segment's sound ended.
         self._until_ns: int | None = None
+        # Where the recording began that goes on now.
+        self._from_ns: int | None = None
         self.dropped = 0
 
     def tune(self, form: SoundFormat) -> None:
@@ -105,6 +107,9 @@ class WaitingSound:
         if self._end_ns is not None and sound.media_ns < self._end_ns - sound.duration_ns // 2:
             self.dropped += 1
             return
+        if self._from_ns is not None and sound.media_ns < self._from_ns:
+            # It comes late, and from a time that was not to be recorded.
+            return
         self._end_ns = sound.media_ns + sound.duration_ns
         self._waiting.append((sound, self._form))
         if len(self._waiting) > _MAX_WAITING:
@@ -115,7 +120,7 @@ class WaitingSound:
         """Media time begins anew, 0 being this moment of the monotonic clock."""
         shift_ns = anchor_mono_ns - self._anchor_mono_ns
         self._anchor_mono_ns = anchor_mono_ns
-        self._until_ns = None
+        self._until_ns = self._from_ns = None
         self._waiting = deque(
             (replace(sound, media_ns=sound.media_ns - shift_ns), form) for sound, form in self._waiting
         )
@@ -127,6 +132,7 @@ class WaitingSound:
         was not to be recorded."""
         if self._until_ns is not None and abs(start_media_ns - self._until_ns) < _ROUNDING_NS:
             return
+        self._from_ns = start_media_ns
         while self._waiting and self._waiting[0][0].media_ns < start_media_ns:
             self._waiting.popleft()
 

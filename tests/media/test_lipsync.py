@@ -41,7 +41,9 @@ class Camera:
             self.sync.note_picture(media_ns, ANCHOR_NS + at_ns, ntp_ns)
             own_ns = self.line_ns + at_ns + at_ns * self.ppm // 1_000_000
             arrived_ns = ANCHOR_NS + at_ns + STEP_NS + late_ms[number % len(late_ms)] * NS_PER_MS
-            errors.append(self.sync.place(SourceSound(b"", own_ns, STEP_NS, self.line, arrived_ns, ntp_ns)) - media_ns)
+            sound = SourceSound(b"", own_ns, STEP_NS, self.line, arrived_ns, ntp_ns)
+            self.sync.note_sound(sound)
+            errors.append(self.sync.place(sound) - media_ns)
         return errors
 
 
@@ -88,6 +90,7 @@ def test_a_camera_whose_clock_is_set_meanwhile_moves_no_sound(camera: Camera, by
         at_ns = number * STEP_NS
         camera.sync.note_picture(at_ns, ANCHOR_NS + at_ns, camera.clock_ns + at_ns)
         told = SourceSound(b"", camera.line_ns + at_ns, STEP_NS, 1, ANCHOR_NS + at_ns + STEP_NS, before_ns + at_ns)
+        camera.sync.note_sound(told)
         errors.append(camera.sync.place(told) - at_ns)
     assert set(errors + camera.play(35, 60)) == {0}
 
@@ -121,7 +124,9 @@ def test_a_new_run_of_the_pictures_keeps_the_sound_where_it_was_heard(camera: Ca
     own_ns = camera.line_ns + 30 * NS_PER_S
     arrived_ns = ANCHOR_NS + 30 * NS_PER_S + STEP_NS
     # Before the first report of the new session arrivals must do.
-    assert camera.sync.place(SourceSound(b"", own_ns, STEP_NS, 1, arrived_ns)) == 0
+    sound = SourceSound(b"", own_ns, STEP_NS, 1, arrived_ns)
+    camera.sync.note_sound(sound)
+    assert camera.sync.place(sound) == 0
 
 
 def test_a_step_of_the_wall_clock_that_steering_takes_up_takes_the_sound_along(camera: Camera) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,21 +9,22 @@ from dataclasses import dataclass
 import pytest
 
 from agent.errors import SoundUnsupported
+from tests.broker import wait_until
 from tests.rigs.flashes import FlashSettings, Sync, make_flashes, measure
 from tests.rigs.hearing import Hearing
 from tests.rigs.speaking_camera import Habits, SpeakingCamera
 
 LIMIT_MS = 40.0
-# From the first picture on; a beep each second, and the first GOP has no sound track yet.
-LASTS_S = 6.5
-MULAW = FlashSettings("mulaw.mov", "pcm_mulaw", 8_000, seconds=12)
-AAC = FlashSettings("aac.mov", seconds=12, b_frames=2)
+# Since sound was asked for; a beep each second, and the first GOP has no sound track yet.
+LASTS_S = 6.0
+MULAW = FlashSettings("mulaw.mov", "pcm_mulaw", 8_000, seconds=40)
+AAC = FlashSettings("aac.mov", seconds=40, b_frames=2)
 CAMERAS = {
     "aac": (AAC, Habits()),
     "mulaw": (MULAW, Habits()),
     "leaps": (MULAW, Habits(leaps=((3.5, -3_600.0),))),
     "late": (AAC, Habits(silences=((0, 3.1),))),
-    "stops": (AAC, Habits(silences=((3.1, 1e9),))),
+    "stops": (AAC, Habits(silences=((4.1, 1e9),))),
     "none": (AAC, Habits(has_sound=False)),
 }
 
@@ -54,7 +54,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Rec
     def record(name: str) -> Recorded:
         settings, habits = CAMERAS[name]
         with SpeakingCamera(films[settings.name], habits) as camera, Hearing(camera.url, folder / name) as hearing:
-            threading.Event().wait(LASTS_S)
+            wait_until(lambda: len(hearing.closes) > 1, f"{name} is not recorded", limit_s=30.0)
+            if habits.has_sound:
+                wait_until(lambda: camera.heard_s > LASTS_S, f"{name} is not listened to", limit_s=30.0)
         meets = [b.start_wall_ns - a.end_wall_ns for a, b in zip(hearing.closes, hearing.closes[1:], strict=False)]
         counts = hearing.recorder.counts
         syncs = [measure(path) for path in hearing.paths()]

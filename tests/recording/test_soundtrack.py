@@ -200,6 +200,8 @@ def test_a_stretch_that_is_brought_twice_is_kept_once() -> None:
 def test_what_was_said_before_a_segment_that_continues_nothing_is_left_out() -> None:
     queue = waiting(at_s(1), at_s(2), at_s(3))
     queue.begin_segment(int(2.5 * NS_PER_S))
+    # However late it comes.
+    queue.add(at_s(2.4))
     assert [each.media_ns / NS_PER_S for each in queue.take(TRACK, 9 * NS_PER_S)] == [3]
 
 

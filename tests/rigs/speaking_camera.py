@@ -35,10 +35,10 @@ _SEND_LIMIT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """Seconds count from the camera's start. `reports_s`: how long after a session's start RTCP reports begin, None for
-    none. Pictures leave `picture_delay_s` after they were taken, sound `sound_delay_s` after its end. `silences`: spans
-    without sound. `leaps`: at this second the sound's RTP stamps leap by so much. `clock_off_s`: the camera's
-    clock, which is wrong; `clock_set_at_s`: when it is set right. `has_sound`: whether it describes any."""
+    """`reports_s`: how long after a session's start RTCP reports begin, None for none. Pictures leave
+    `picture_delay_s` after they were taken, sound `sound_delay_s` after its end. `silences`: spans without sound;
+    `leaps`: at this second the sound's RTP stamps leap by so much; both count from when sound was first asked for.
+    `clock_off_s`: how wrong the camera's clock is. `has_sound`: whether it describes any."""
 
     reports_s: float | None = 0.0
     picture_delay_s: float = 0.12
@@ -46,7 +46,6 @@ class Habits:
     silences: tuple[tuple[float, float], ...] = ()
     leaps: tuple[tuple[float, float], ...] = ()
     clock_off_s: float = 3 * 3600.0
-    clock_set_at_s: float = 1e9
     has_sound: bool = True
 
 
@@ -85,6 +84,7 @@ class SpeakingCamera:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._started_s = 0.0
+        self._asked_s: float | None = None
         self.sessions: list[tuple[str, ...]] = []
 
     @property
@@ -94,6 +94,11 @@ class SpeakingCamera:
     @property
     def now_s(self) -> float:
         return time.monotonic() - self._started_s
+
+    @property
+    def heard_s(self) -> float:
+        """For how long sound has been asked for."""
+        return 0.0 if self._asked_s is None else self.now_s - self._asked_s
 
     def __enter__(self) -> Self:
         self._started_s = time.monotonic()
@@ -171,6 +176,8 @@ class SpeakingCamera:
 
     def _play(self, line: socket.socket, senders: dict[str, _Sender]) -> None:
         begun_s, has_key = self.now_s, False
+        if "sound" in senders and self._asked_s is None:
+            self._asked_s = begun_s
         for unit in self._units:
             sender = senders.get("video" if unit.is_video else "sound")
             if sender is None or unit.ready_s + self._delay_s(unit) < begun_s:
@@ -180,7 +187,8 @@ class SpeakingCamera:
             has_key = has_key or unit.is_video
             if self._stop.wait(max(unit.ready_s + self._delay_s(unit) - self.now_s, 0)):
                 return
-            if not unit.is_video and any(begin <= unit.at_s < end for begin, end in self.habits.silences):
+            asked_s = unit.at_s - (self._asked_s or 0.0)
+            if not unit.is_video and any(begin <= asked_s < end for begin, end in self.habits.silences):
                 continue
             self._send(line, sender, unit, begun_s)
         self._stop.wait()
@@ -189,7 +197,8 @@ class SpeakingCamera:
         return self.habits.picture_delay_s if unit.is_video else self.habits.sound_delay_s
 
     def _send(self, line: socket.socket, sender: _Sender, unit: _Unit, begun_s: float) -> None:
-        leapt_s = 0.0 if unit.is_video else sum(by_s for at_s, by_s in self.habits.leaps if unit.at_s >= at_s)
+        asked_s = unit.at_s - (self._asked_s or 0.0)
+        leapt_s = 0.0 if unit.is_video else sum(by_s for at_s, by_s in self.habits.leaps if asked_s >= at_s)
         stamp = (sender.base + round((unit.at_s + leapt_s) * sender.rate_hz)) & 0xFFFF_FFFF
         reports_s = self.habits.reports_s
         if reports_s is not None and self.now_s - begun_s >= reports_s and self.now_s - sender.reported_s > 1.0:
@@ -206,8 +215,7 @@ class SpeakingCamera:
 
     def _report(self, sender: _Sender, at_s: float, stamp: int) -> bytes:
         """When the unit was taken, by the camera's clock (RFC 3550, 6.4.1)."""
-        off_s = 0.0 if at_s >= self.habits.clock_set_at_s else self.habits.clock_off_s
-        ntp_s = time.time() - time.monotonic() + self._started_s + at_s + off_s + _NTP_EPOCH_S
+        ntp_s = time.time() - time.monotonic() + self._started_s + at_s + self.habits.clock_off_s + _NTP_EPOCH_S
         seconds, rest = divmod(ntp_s, 1)
         return struct.pack(
             ">BBHIIIIII", 0x80, 200, 6, sender.ssrc, int(seconds), int(rest * 2**32), stamp, sender.packets, 0
