@@ -32,6 +32,8 @@ def test_a_minimal_configuration_gets_the_documented_defaults() -> None:
     assert config.trust == "signed"
     assert config.zone.key == "Asia/Bangkok"
     assert [camera.id for camera in config.cameras] == ["c01"]
+    # Sound is personal data of its own.
+    assert not config.cameras[0].audio
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,8 @@ def test_a_minimal_configuration_gets_the_documented_defaults() -> None:
         ('id = "c01"', 'id = "node"', "reserved"),
         ('main = "rtsp://camera-1/main"', "", "main"),
         ("[storage]", "[storage", "not valid TOML"),
+        ('main = "rtsp://camera-1/main"', 'main = "picamera:0"\naudio = true', "no microphone.*rtsp://"),
+        ('main = "rtsp://camera-1/main"', 'main = "rtsp://c/main"\naudio = "yes"', r"audio"),
         ('runtime_dir = "/run/wayside"', 'timezone = "Mars/Base"\nruntime_dir = "/r"', "Asia/Bangkok"),
     ],
 )
