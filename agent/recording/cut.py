@@ -22,6 +22,8 @@ _ROUNDING_NS = NS_PER_MS
 # A jump of the decode time beyond this is stated in the clip as a pause. Cameras go down to 1 fps at night, but their
 # frames' durations say so; what is left over is the guess at a segment's last frame, at most a few frames.
 PAUSE_NS = 500 * NS_PER_MS
+# `sidx` states the length of a group of pictures, with the pause after it, in 32 bits: at 90 kHz half of that is 6.6 h.
+_LONGEST_WAIT_TICKS = 1 << 31
 
 
 class ExplainedGap(Protocol):
@@ -123,9 +125,9 @@ def plan_clip(
 ) -> ClipPlan:
     """Cut `asked` out of one camera's segments, given in any order; the plan keeps the order of recording.
 
-    Each file begins at the last IDR at or before the asked start; a new file begins where the coding parameters change
-    or the clock stepped back, because one time line cannot hold either. Parts of `asked` that no segment covers become
-    gaps with the reason of `explained`, or `cause_unknown`.
+    Each file begins at the last IDR at or before the asked start; a new file begins where the coding parameters change,
+    the clock stepped back or hours are missing, because one time line cannot hold any of these. Parts of `asked` that
+    no segment covers become gaps with the reason of `explained`, or `cause_unknown`.
     """
     ordered = sorted(segments, key=lambda segment: segment.name)
     met = [_meet(segment, following) for segment, following in pairwise(ordered)] + ordered[-1:]
@@ -187,6 +189,9 @@ def _is_next_segment(name: SegmentName, following: SegmentName) -> bool:
 
 def _continues(before: _Cut, after: _Cut) -> bool:
     if before.segment.scan.movie.codec_config != after.segment.scan.movie.codec_config:
+        return False
+    wait_ns = after.piece.span.start_ns - before.piece.span.end_ns
+    if wait_ns * before.segment.scan.timescale // NS_PER_S >= _LONGEST_WAIT_TICKS:
         return False
     last = _last_shown(before.piece)
     # The duration of a run's last frame is a guess, so an overlap shorter than one frame is none.
