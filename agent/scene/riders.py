@@ -5,11 +5,9 @@ from __future__ import annotations
 from agent.scene.moment import PEOPLE, Moment, Sighting
 from agent.scene.travel import Travels
 from agent.units import NS_PER_S
-from agent.vision.geometry import Box, Label, intersection
+from agent.vision.geometry import Label, share_a_saddle
 
 _TWO_WHEELERS = frozenset({Label.BICYCLE, Label.MOTORCYCLE})
-# A rider's box and the machine's share the legs and the saddle: a third of the smaller one and more.
-_SHARED = 0.3
 # A person 1.7 m tall and 0.6 m wide is 1 m in size (the root of the area). A sprint is 6 m/s; nobody on foot does 8
 # sizes in a second, and a moped in traffic does 30 km/h.
 _FASTEST_SIZES = 7.0
@@ -23,13 +21,9 @@ def on_foot(moment: Moment, travels: Travels) -> list[Sighting]:
         one
         for one in moment.sightings
         if one.label in PEOPLE
-        and not any(_shares(one.box, machine) for machine in machines)
+        and not any(share_a_saddle(one.box, machine) for machine in machines)
         and not _rushes(travels, one.track_id, moment.media_ns)
     ]
-
-
-def _shares(one: Box, other: Box) -> bool:
-    return intersection(one, other) >= _SHARED * min(one.area, other.area)
 
 
 def _rushes(travels: Travels, track_id: int, media_ns: int) -> bool:

@@ -18,7 +18,7 @@ _SAME_OVERLAP: Final = 0.5
 # A region that shares this much with something known, of the smaller of both, is that thing's or its shadow's.
 _KNOWN_SHARE: Final = 0.5
 # 8 x 8 pixels of the motion's picture; the shape of a smaller region means nothing.
-_LEAST_AREA: Final = 64 / (320 * 240)
+LEAST_AREA: Final = 64 / (320 * 240)
 
 
 def backed(faint: Sequence[Detection], regions: Sequence[Box], known: Sequence[Box]) -> list[Detection]:
@@ -26,7 +26,7 @@ def backed(faint: Sequence[Detection], regions: Sequence[Box], known: Sequence[B
 
     known: boxes of what is believed in this frame anyway.
     """
-    free = [region for region in regions if region.area >= _LEAST_AREA and not _is_known(region, known)]
+    free = [region for region in regions if region.area >= LEAST_AREA and not _is_known(region, known)]
     shared = overlaps(corners(free), corners([detection.box for detection in faint]))
     found: list[Detection] = []
     for row in shared:

@@ -76,6 +76,26 @@ def iou(a: Box, b: Box) -> float:
     return shared / union if union > 0 else 0.0
 
 
+def union(a: Box, b: Box) -> Box:
+    """The smallest box around both."""
+    left, top = min(a.x, b.x), min(a.y, b.y)
+    return Box(left, top, max(a.right, b.right) - left, max(a.bottom, b.bottom) - top)
+
+
+# A rider's box and the machine's share the legs and the saddle: a third of the smaller one and more.
+_SADDLE_SHARE = 0.3
+
+
+def may_ride(one: Label, other: Label) -> bool:
+    """Whether one of the two is a two-wheeler and the other a person."""
+    return {one, other} in ({Label.PERSON, Label.BICYCLE}, {Label.PERSON, Label.MOTORCYCLE})
+
+
+def share_a_saddle(a: Box, b: Box) -> bool:
+    """Whether a person and a two-wheeler in these boxes may be one road user."""
+    return intersection(a, b) >= _SADDLE_SHARE * min(a.area, b.area)
+
+
 def clip(box: Box) -> Box:
     """The part of the box that lies in the picture; without area when none does."""
     x, y = min(max(box.x, 0.0), 1.0), min(max(box.y, 0.0), 1.0)

@@ -95,7 +95,8 @@ class Pipeline:
         ended: tuple[Track, ...] = ()
         if detects:
             self._detected_ns = picture.media_ns
-            tracked = self._tracker.update(detections, picture.media_ns, motion.regions)
+            regions = None if motion.is_upheaval else motion.regions
+            tracked = self._tracker.update(detections, picture.media_ns, regions)
             self._tracks, ended = tracked.living, tracked.ended
         self._counters = replace(
             counters,

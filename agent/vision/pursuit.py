@@ -15,6 +15,9 @@ from agent.vision.kalman import Axis, Motive
 START_SCORE: Final = 0.4
 # An object behind a lorry or a post is back within this (issue of step 4 asks for 2 s).
 _COAST_NS: Final = 2 * NS_PER_S
+# What stands and is not seen for a while has not left as long as nothing moved where it stands. A detector's blink, a
+# shower or a waiting bus in between last no longer than this.
+_HOLD_NS: Final = 30 * NS_PER_S
 # A track that nobody believed yet is given up sooner: it was a flicker.
 _TENTATIVE_COAST_NS: Final = NS_PER_S // 2
 # Seen this often, and this well or on the move, an object is real. NanoDet sees people in lamp posts for minutes, at
@@ -28,6 +31,10 @@ _SCORE_MEMORY_S: Final = 1.0
 _CONFIRMING_WAY: Final = 0.3
 # What was never seen well must have gone its own length: branches and flags swing, they do not travel.
 _FAINT_WAY: Final = 1.0
+# In sizes a second. Boxes of things that stand wander by a tenth of themselves; a slow walker does 0.4 heights.
+_MOVING: Final = 0.3
+_STANDING: Final = 0.1
+_TWO_WHEELERS: Final = frozenset({Label.BICYCLE, Label.MOTORCYCLE})
 # Looks kept from before a track was believed: three seconds at 5 fps, in which a car crosses most pictures.
 _EARLY_LOOKS: Final = 16
 # In sizes of the box, found by trying on PETS09-S2L1 at 5 and 7 fps: a look is off by a tenth, as boxes of half hidden
@@ -78,6 +85,7 @@ class Pursuit:
         "_early",
         "_foot_x",
         "_foot_y",
+        "_held_ns",
         "_mean_score",
         "_way",
         "box",
@@ -94,7 +102,7 @@ class Pursuit:
         self.track_id = track_id
         self.box = self.first_box = detection.box
         self.score = self._best_score = self._mean_score = detection.score
-        self.first_ns = self.seen_ns = media_ns
+        self.first_ns = self.seen_ns = self._held_ns = media_ns
         self.hits = 1
         self.votes: dict[Label, float] = {detection.label: detection.score}
         self._way = 0.0
@@ -113,11 +121,21 @@ class Pursuit:
         return self._best_score < START_SCORE
 
     @property
+    def is_moving(self) -> bool:
+        return self._speed_sizes >= _MOVING
+
+    @property
+    def _speed_sizes(self) -> float:
+        return math.hypot(self._foot_x.velocity, self._foot_y.velocity) / size_of(self.box)
+
+    @property
     def is_confirmed(self) -> bool:
         return isinstance(self._early, tuple)
 
     def foretold(self, media_ns: int) -> Box:
         """Where it should be now."""
+        if self._held_ns > self.seen_ns:
+            return self.box
         age_s = (media_ns - self.seen_ns) / NS_PER_S
         return Box(
             self.box.x + self._foot_x.velocity * age_s,
@@ -135,7 +153,8 @@ class Pursuit:
         motive = _motive(detection.box)
         self._foot_x.fold(x, age_s, motive)
         self._foot_y.fold(y, age_s, motive)
-        self.box, self.score, self.seen_ns = detection.box, detection.score, media_ns
+        self.box, self.score = detection.box, detection.score
+        self.seen_ns = self._held_ns = media_ns
         first_x, first_y = self.first_box.foot
         self._way = max(self._way, math.hypot(x - first_x, y - first_y) / size_of(detection.box))
         self._best_score = max(self._best_score, detection.score)
@@ -143,13 +162,23 @@ class Pursuit:
         self.hits += 1
         for label in self.votes:
             self.votes[label] *= _VOTE_DECAY
-        self.votes[detection.label] = self.votes.get(detection.label, 0.0) + detection.score
+        self._vote(detection)
         if isinstance(self._early, deque) and self.hits >= _CONFIRMING_HITS and self._convinces():
             self._early = tuple(self._early)
 
+    def hold(self, media_ns: int) -> None:
+        """It was not seen, and nothing moved where it stands."""
+        if self.is_confirmed and self._speed_sizes < _STANDING and media_ns - self.seen_ns <= _HOLD_NS:
+            self._held_ns = media_ns
+
+    def add_vote(self, detection: Detection) -> None:
+        """Another box of it in the same frame: a machine under a rider says what the rider is."""
+        if detection.label in _TWO_WHEELERS:
+            self._vote(detection)
+
     def is_over(self, media_ns: int) -> bool:
         limit_ns = _COAST_NS if self.is_confirmed else _TENTATIVE_COAST_NS
-        return media_ns - self.seen_ns > limit_ns
+        return media_ns - self._held_ns > limit_ns
 
     def as_track(self, media_ns: int) -> Track:
         return Track(
@@ -166,6 +195,9 @@ class Pursuit:
             first_box=self.first_box,
             early=self._early if isinstance(self._early, tuple) else (),
         )
+
+    def _vote(self, detection: Detection) -> None:
+        self.votes[detection.label] = self.votes.get(detection.label, 0.0) + detection.score
 
     def _convinces(self) -> bool:
         if self._best_score >= _CONFIRMING_ONCE or self._mean_score >= _CONFIRMING_SCORE:

@@ -15,8 +15,8 @@ import numpy as np
 
 from agent.units import NS_PER_S
 from agent.vision.associate import NEVER, Floats, cheapest_pairs, corners, distances, overlaps
-from agent.vision.backing import backed
-from agent.vision.geometry import Box, Detection, Label, intersection
+from agent.vision.backing import LEAST_AREA, backed
+from agent.vision.geometry import Box, Detection, Label, intersection, may_ride, share_a_saddle
 from agent.vision.pursuit import START_SCORE, EarlyLook, Pursuit, Track
 
 __all__ = ["START_SCORE", "WEAK_SCORE", "EarlyLook", "Track", "Tracked", "Tracker"]
@@ -41,6 +41,8 @@ _RELABELLED_COST: Final = 0.3
 # A new box that covers one already matched is a second look at the same object.
 _SAME_OVERLAP: Final = 0.5
 _SAME_INSIDE: Final = 0.8
+# A box this near to the picture's border may be cut by it.
+_BORDER: Final = 0.01
 _FAMILY: Final = {
     Label.CAR: 0,
     Label.BUS: 0,
@@ -68,10 +70,10 @@ class Tracker:
         self._pursuits: list[Pursuit] = []
         self._next_id = 1
 
-    def update(self, detections: Sequence[Detection], media_ns: int, regions: Sequence[Box] = ()) -> Tracked:
+    def update(self, detections: Sequence[Detection], media_ns: int, regions: Sequence[Box] | None = None) -> Tracked:
         """Fold in what one frame showed. An empty frame lets all of them coast.
 
-        regions: where pixels move, one box for each connected piece.
+        regions: where pixels move, one box for each connected piece; None where nobody knows.
         """
         strong = [detection for detection in detections if detection.score >= START_SCORE]
         weak = [detection for detection in detections if WEAK_SCORE <= detection.score < START_SCORE]
@@ -83,11 +85,13 @@ class Tracker:
         flickers, strong = _match(tentative, strong, media_ns)
         flickers, _ = _match(flickers, weak, media_ns, least_overlap=_WEAK_OVERLAP)
         self._begin(strong, media_ns)
-        moving = backed(faint, regions, [one.box for one in self._pursuits if one.seen_ns == media_ns])
+        moving = backed(faint, regions or (), [one.box for one in self._pursuits if one.seen_ns == media_ns])
         # A region of people who meet is no one of them: their tracks do not follow it (vtest: IDF1 0.77 to 0.72).
         alone = [one for one in (*lost, *flickers) if one.is_faint or _is_car_like(one)]
         _, moving = _match(alone, moving, media_ns)
         self._begin(moving, media_ns)
+        if regions is not None:
+            self._hold(regions, media_ns)
         over = [one for one in self._pursuits if one.is_over(media_ns)]
         self._pursuits = [one for one in self._pursuits if not one.is_over(media_ns)]
         return Tracked(
@@ -95,11 +99,20 @@ class Tracker:
             ended=tuple(one.as_track(one.seen_ns) for one in over if one.is_confirmed),
         )
 
+    def _hold(self, regions: Sequence[Box], media_ns: int) -> None:
+        for one in self._pursuits:
+            # A smaller thing may leave without a region large enough to be told of, and one at the border steps out.
+            is_plain = one.box.area >= LEAST_AREA and not _is_cut(one.box)
+            if is_plain and not any(intersection(one.box, region) > 0 for region in regions):
+                one.hold(media_ns)
+
     def _begin(self, detections: Sequence[Detection], media_ns: int) -> None:
         seen = [one for one in self._pursuits if one.seen_ns == media_ns]
         shared = overlaps(corners([detection.box for detection in detections]), corners([one.box for one in seen]))
         for detection, row in zip(detections, shared, strict=True):
-            if any(_is_same(detection, one, value) for value, one in zip(row, seen, strict=True)):
+            same = next((one for value, one in zip(row, seen, strict=True) if _is_same(detection, one, value)), None)
+            if same is not None:
+                same.add_vote(detection)
                 continue
             if len(self._pursuits) >= _MAX_TRACKS:
                 return
@@ -112,7 +125,9 @@ def _is_same(detection: Detection, one: Pursuit, overlap: float) -> bool:
     if _FAMILY[detection.label] != _FAMILY[one.label]:
         return False
     inside = intersection(detection.box, one.box) >= _SAME_INSIDE * detection.box.area
-    return overlap > _SAME_OVERLAP or inside
+    # A person on foot may stand beside a machine that stands; what moves in one is a rider.
+    rides = one.is_moving and may_ride(detection.label, one.label) and share_a_saddle(detection.box, one.box)
+    return overlap > _SAME_OVERLAP or inside or rides
 
 
 def _match(
@@ -143,6 +158,10 @@ def _costs(pursuits: Sequence[Pursuit], detections: Sequence[Detection], media_n
     impossible = (is_sure & (_FAMILIES[labels] != _FAMILIES[others])) | (shared < least_overlap) | (costs >= limits)
     costs[impossible] = NEVER
     return costs
+
+
+def _is_cut(box: Box) -> bool:
+    return min(box.x, box.y, 1 - box.right, 1 - box.bottom) < _BORDER
 
 
 def _is_car_like(pursuit: Pursuit) -> bool:

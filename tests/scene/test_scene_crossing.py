@@ -65,6 +65,18 @@ def test_who_is_believed_only_behind_the_line_has_crossed_it() -> None:
     assert [(one.direction, one.at_ns) for one in found] == [(Direction.FORWARD, pytest.approx(NS_PER_S / 2))]
 
 
+@pytest.mark.parametrize(("label", "counted"), [(Label.MOTORCYCLE, 1), (Label.CAR, 2)])
+def test_a_rider_is_counted_with_the_machine_and_a_passer_by_is_not(label: Label, counted: int) -> None:
+    counter = CrossingCounter("north", ACROSS, aspect=1.0)
+    found: list[Crossing] = []
+    for turn in range(6):
+        y = 0.4 + 0.05 * turn
+        machine = sighting(1, standing(0.5, y, width=0.1, height=0.1), label)
+        rider = sighting(2, standing(0.51, y - 0.04, width=0.05, height=0.15))
+        found += counter.update(Moment(turn * NS_PER_S // 5, [machine, rider]))
+    assert len(found) == counted
+
+
 def test_who_passes_beyond_the_end_of_the_line_is_not_counted() -> None:
     assert walk(ACROSS, (0.9, 0.2), (0.9, 0.8)) == []
     assert walk(ACROSS, (0.1, 0.2), (0.1, 0.8), (0.5, 0.8), (0.5, 0.2)) != []

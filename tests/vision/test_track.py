@@ -57,6 +57,36 @@ def test_a_walker_behind_a_lorry_is_found_again_within_two_seconds() -> None:
     assert hidden.box.x == pytest.approx(0.1 + 0.08 * 4, abs=0.02)
 
 
+def test_a_walker_is_found_again_after_a_group_of_pictures_was_lost() -> None:
+    tracker = Tracker()
+    _watch(tracker, 3, lambda at_s: [_person(0.1 + 0.08 * at_s)])
+    seen = _watch(tracker, 2, lambda at_s: [_person(0.1 + 0.08 * at_s)], start_s=4.9)
+    assert {track.track_id for one in seen for track in one.living} == {1}
+    assert not any(one.ended for one in seen)
+
+
+def test_who_stands_still_for_an_hour_is_one_track_though_a_third_of_the_looks_miss() -> None:
+    tracker, jitter = Tracker(), random.Random(1)
+    ids = set()
+    for second in range(3600):
+        box = _box(0.5 + jitter.uniform(-0.004, 0.004))
+        seen = [Detection(box, Label.PERSON, jitter.uniform(0.3, 0.8))] if jitter.random() > 0.33 or second < 5 else []
+        ids |= {track.track_id for track in _confirmed(tracker.update(seen, second * NS_PER_S, []))}
+    assert ids == {1}
+
+
+@pytest.mark.parametrize(("moves", "over_s"), [(Box(0.8, 0.1, 0.1, 0.1), 33.0), (_box(0.52), 4.0)])
+def test_what_stands_and_is_hidden_stays_for_half_a_minute_unless_something_moves_there(
+    moves: Box, over_s: float
+) -> None:
+    tracker = Tracker()
+    _watch(tracker, 2, lambda _: [_person(0.5)])
+    ended = []
+    for frame in range(2 * FPS, 60 * FPS):
+        ended += [frame / FPS for _ in tracker.update([], frame * NS_PER_S // FPS, [moves]).ended]
+    assert ended == [pytest.approx(over_s, abs=1.1)]
+
+
 def test_one_who_stays_away_for_longer_has_ended_once_and_is_another_afterwards() -> None:
     seen = _watch(Tracker(), 8, lambda at_s: [] if 2 <= at_s < 5 else [_person(0.5)])
     ended = [(frame / FPS, track) for frame, one in enumerate(seen) for track in one.ended]
@@ -172,6 +202,16 @@ def test_two_who_meet_and_pass_keep_their_numbers() -> None:
 def test_a_person_and_a_car_on_one_spot_are_two_tracks() -> None:
     both = [Detection(_box(0.5), Label.PERSON, 0.8), Detection(_box(0.5), Label.CAR, 0.8)]
     assert len(_confirmed(_watch(Tracker(), 2, lambda _: both)[-1])) == 2
+
+
+@pytest.mark.parametrize(("speed", "users"), [(0.1, [Label.BICYCLE]), (0.0, [Label.BICYCLE, Label.PERSON])])
+def test_a_rider_is_one_road_user_with_the_machine_and_a_bystander_is_not(speed: float, users: list[Label]) -> None:
+    def look(at_s: float) -> list[Detection]:
+        machine = Detection(Box(0.2 + speed * at_s, 0.5, 0.08, 0.1), Label.BICYCLE, 0.6)
+        person = Detection(Box(0.22 + speed * at_s, 0.4, 0.04, 0.15), Label.PERSON, 0.7)
+        return [machine, person] if at_s > 1 else [machine]
+
+    assert sorted(track.label for track in _confirmed(_watch(Tracker(), 4, look)[-1])) == users
 
 
 def test_two_boxes_of_one_person_begin_one_track() -> None:

@@ -9,7 +9,7 @@ from agent.contract.events import Direction
 from agent.scene.moment import Moment, Sighting
 from agent.scene.zone import Point, Side, side_of
 from agent.units import NS_PER_S
-from agent.vision.geometry import Box, Label, iou
+from agent.vision.geometry import Box, Label, iou, may_ride, share_a_saddle
 
 # Where a vehicle stands is the middle of the ground it covers, not its nearer bumper, which is over a line half a
 # length before. Seen from a pole (15 to 30 degrees down) the middle of a car 4.5 m long and 1.5 m high lies a fifth to
@@ -20,7 +20,8 @@ _LONG = frozenset({Label.CAR, Label.BUS, Label.TRUCK})
 # the line is not counted to and fro.
 _BEYOND_HEIGHTS = 0.1
 # A detector that sees one lorry as two boxes must not count it twice: of two tracks that cross the same way within this
-# time and cover each other this much, the second is the same vehicle (suburban_road_8cars at 29.7 s: 0.55).
+# time and cover each other this much, the second is the same vehicle (suburban_road_8cars at 29.7 s: 0.55). So is a
+# rider with his machine.
 _TWIN_NS = 1 * NS_PER_S
 _TWIN_IOU = 0.4
 # A track id does not come back after this.
@@ -90,7 +91,7 @@ class CrossingCounter:
         """Whether what crosses here was counted a moment ago as another track. `boxes`: where all tracks are now."""
         return any(
             one.crossing.direction is crossing.direction
-            and iou(box, boxes.get(one.crossing.track_id, one.box)) >= _TWIN_IOU
+            and _is_one(crossing, box, one.crossing, boxes.get(one.crossing.track_id, one.box))
             for one in self._recent
         )
 
@@ -125,6 +126,11 @@ class CrossingCounter:
             return None
         path.counted.add(direction)
         return Crossing(self._line, direction, sighting.track_id, sighting.label, path.at_ns)
+
+
+def _is_one(one: Crossing, box: Box, other: Crossing, other_box: Box) -> bool:
+    rides = may_ride(one.label, other.label) and share_a_saddle(box, other_box)
+    return rides or iou(box, other_box) >= _TWIN_IOU
 
 
 def _stand(box: Box, label: Label) -> Point:
