@@ -75,6 +75,8 @@ def place(file: ClipFile) -> tuple[tuple[Placed, ...], ...]:
     pieces: list[tuple[Placed, ...]] = []
     for piece in file.pieces:
         at = ((piece.span.start_ns - file.span.start_ns) * timescale + NS_PER_S // 2) // NS_PER_S
+        # A segment that begins with an open GOP's picture shows it later than one that begins with an IDR does.
+        at -= piece.delay - file.pieces[0].delay
         placed: list[Placed] = []
         for fragment in piece.fragments:
             placed.append(Placed(fragment, at))

@@ -50,12 +50,14 @@ class RecordedSegment:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Consecutive fragments of one segment. `path` is relative to data_dir; its own times are `shift_ns` less."""
+    """Consecutive fragments of one segment. `path` is relative to data_dir; its own times are `shift_ns` less. `delay`
+    is the segment's: by so many ticks its pictures are shown later than their decode time says."""
 
     path: PurePosixPath
     fragments: tuple[Fragment, ...]
     span: WallSpan
     shift_ns: int = 0
+    delay: int = 0
 
     @property
     def size_bytes(self) -> int:
@@ -180,7 +182,7 @@ def _cut_segment(segment: RecordedSegment, asked: WallSpan) -> _Cut | None:
     first = entries[-1] if entries else later[0]
     chosen = fragments[first : wanted[-1] + 1]
     span = WallSpan(chosen[0].start_wall_ns, chosen[-1].end_wall_ns)
-    return _Cut(segment, Piece(segment.name.path(), chosen, span, segment.shift_ns))
+    return _Cut(segment, Piece(segment.name.path(), chosen, span, segment.shift_ns, segment.scan.delay))
 
 
 def _is_next_segment(name: SegmentName, following: SegmentName) -> bool:

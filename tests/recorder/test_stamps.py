@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import av
 import pytest
@@ -15,6 +15,11 @@ from hypothesis import strategies as st
 
 from agent.media.capture import CapturedPacket
 from agent.media.timeline import Timeline
+from agent.recording.clipfile import verify_clip
+from agent.recording.cut import plan_clip
+from agent.recording.exporter import export_clip, read_segment
+from agent.recording.segment import SegmentName
+from agent.units import WallSpan
 from tests.recorder.playback import Playback, Ring
 from tests.rigs.films import FilmSettings, make_film, packets_of
 
@@ -81,6 +86,12 @@ def test_open_gops_are_cut_only_where_decoding_may_begin(tmp_path: Path, codec: 
     assert [unit for closed in ring.closes for unit in packets_of(ring.data_dir / closed.path)] == packets_of(film)
     begins = [each.media_ns for each in taken if each.is_idr]
     assert len(ring.closes) == len(begins)
+    names = [SegmentName.parse(PurePosixPath(closed.path)) for closed in ring.closes]
+    found = [read_segment(ring.data_dir, name) for name in names if name is not None]
+    span = WallSpan(ring.closes[0].start_wall_ns, ring.closes[-1].end_wall_ns)
+    plan = plan_clip("c01", [each for each in found if each is not None], span)
+    (made,) = export_clip(plan, ring.data_dir, tmp_path / "clip.mp4")
+    assert verify_clip(made.path, made.sha256).frames == len(taken)
     tool = shutil.which("ffmpeg")
     for closed in ring.closes if tool else ():
         argv = [tool or "", "-v", "error", "-i", str(ring.data_dir / closed.path), "-f", "null", "-"]
