@@ -29,6 +29,7 @@ LIMIT_MS = 40.0
 FILMS = {
     "aac": FlashSettings("aac.mov", seconds=7),
     "b_frames": FlashSettings("b.mov", seconds=7, b_frames=2, gop=48),
+    "h265": FlashSettings("h265.mov", seconds=7, b_frames=2, video="libx265"),
     "mulaw": FlashSettings("mulaw.mov", "pcm_mulaw", 8_000, seconds=7),
     "alaw_stereo": FlashSettings("alaw.mov", "pcm_alaw", 16_000, channels=2, seconds=7),
     "late": FlashSettings("late.mov", seconds=7, late_s=3.3),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
@@ -34,13 +35,18 @@ class FlashSettings:
     pause_s: tuple[float, float] = (0.0, 0.0)
     b_frames: int = 0
     gop: int = _FPS
+    video: str = "libx264"
 
 
 def make_flashes(folder: Path, wanted: FlashSettings) -> Path:
     path = folder / wanted.name
+    if wanted.video not in av.codecs_available:
+        pytest.skip(f"this PyAV has no {wanted.video}")
     with av.open(str(path), "w") as container:
         parameters = f"keyint={wanted.gop}:min-keyint={wanted.gop}:scenecut=0:bframes={wanted.b_frames}:b-adapt=0"
-        video = container.add_stream("libx264", rate=_FPS, options={"preset": "ultrafast", "x264-params": parameters})
+        is_hevc = wanted.video == "libx265"
+        options = {"preset": "ultrafast", "x265-params" if is_hevc else "x264-params": parameters + ":log-level=none"}
+        video = container.add_stream(wanted.video, rate=_FPS, options=options)
         video.width, video.height, video.pix_fmt = 160, 96, "yuv420p"
         sound = container.add_stream(wanted.codec, rate=wanted.rate_hz)
         sound.layout = "mono" if wanted.channels == 1 else "stereo"
