@@ -5,7 +5,8 @@
 -- ---------------------------------------------------------------------------------------------------------------------
 -- recording: the index, rebuilt from the segments. Owner: agent/recording/index.py.
 CREATE TABLE IF NOT EXISTS segment (
-    path          TEXT    PRIMARY KEY,         -- relative to data_dir
+    id            INTEGER PRIMARY KEY,         -- what the indexes hold of a row: its path would be ten times as long
+    path          TEXT    NOT NULL UNIQUE,     -- relative to data_dir
     camera        TEXT    NOT NULL,
     boot          INTEGER NOT NULL,
     run           INTEGER NOT NULL,
@@ -16,7 +17,7 @@ CREATE TABLE IF NOT EXISTS segment (
     bytes         INTEGER NOT NULL,
     state         TEXT    NOT NULL CHECK (state IN ('open', 'closed', 'damaged', 'garbage')),
     duration_ns   INTEGER NOT NULL AS (end_wall_ns - start_wall_ns) VIRTUAL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX IF NOT EXISTS segment_time ON segment (camera, start_wall_ns);
 -- The longest segment bounds how far before a span a lookup must begin.
 CREATE INDEX IF NOT EXISTS segment_longest ON segment (camera, duration_ns);
@@ -73,6 +74,16 @@ CREATE TABLE IF NOT EXISTS expired (           -- footage that retention deleted
     end_wall_ns   INTEGER NOT NULL,
     PRIMARY KEY (camera, start_wall_ns)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS erased (            -- footage that a person had deleted
+    seq           INTEGER PRIMARY KEY,         -- of the ledger's record
+    camera        TEXT    NOT NULL,
+    start_wall_ns INTEGER NOT NULL,
+    end_wall_ns   INTEGER NOT NULL,
+    at_wall_ns    INTEGER NOT NULL,
+    data          TEXT    NOT NULL             -- JSON of agent.recording.records.FootageErased
+) STRICT;
+CREATE INDEX IF NOT EXISTS erased_camera ON erased (camera, start_wall_ns);
 
 CREATE TABLE IF NOT EXISTS clock_mark (        -- how the clock stood from here on; both times as it then showed them
     seq     INTEGER PRIMARY KEY,

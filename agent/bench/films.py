@@ -36,14 +36,19 @@ def make_films(folder: Path, count: int, say: Say) -> list[Path]:
     return films
 
 
-def make_film(film: Path, scene: str, options: Sequence[str], *, seconds: int) -> None:
-    """An H.264 film without B-frames of an lavfi `scene`. Raises BenchError."""
+def find_ffmpeg() -> str:
+    """Raises BenchError without it."""
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
         raise BenchError(remedy="install ffmpeg: it makes the films and is the peer")
+    return ffmpeg
+
+
+def make_film(film: Path, scene: str, options: Sequence[str], *, seconds: int) -> None:
+    """An H.264 film without B-frames of an lavfi `scene`. Raises BenchError."""
     codec = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-sc_threshold", "0", *options)
     part = film.with_suffix(".part")
-    argv = [ffmpeg, "-nostdin", "-v", "error", "-y", "-f", "lavfi", "-i", scene, "-t", str(seconds), *codec]
+    argv = [find_ffmpeg(), "-nostdin", "-v", "error", "-y", "-f", "lavfi", "-i", scene, "-t", str(seconds), *codec]
     made = subprocess.run([*argv, "-f", "mp4", str(part)], capture_output=True, text=True, check=False)
     if made.returncode:
         raise BenchError(problem=made.stderr.strip()[-300:], remedy="install an ffmpeg with libx264")

@@ -52,6 +52,20 @@ def recover(
     show(run(segments, runs, folder, _say), as_json=as_json)
 
 
+@app.command()
+@explained
+def clip(
+    *,
+    runs: Annotated[int, typer.Option(min=1, help="paired runs; the medians are reported")] = 9,
+    folder: Annotated[Path | None, typer.Option(help="where ring and files are made: 2 GB")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A clip of 60 s out of a ring of 30 days and four cameras, against cp and ffmpeg; look-ups up to 180 days."""
+    from agent.bench.clip import run
+
+    show(run(runs, folder, _say), as_json=as_json)
+
+
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 

@@ -73,7 +73,8 @@ def test_what_closes_later_waits_for_the_segment_before_it(ring: Ring) -> None:
     first, second = ring.record(), ring.record(4, Where(n=1))
     ring.index(second)
     ring.conn.execute(
-        "INSERT INTO segment VALUES (?, 'c01', 1, 1, 0, ?, ?, 0, 0, 'open')",
+        "INSERT INTO segment (path, camera, boot, run, n, start_wall_ns, end_wall_ns, frames, bytes, state)"
+        " VALUES (?, 'c01', 1, 1, 0, ?, ?, 0, 0, 'open')",
         (str(first.name.path()), START_NS, START_NS),
     )
     made = sealer(ring, [])
