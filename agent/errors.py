@@ -19,7 +19,8 @@ WaysideError
 │   ├── RingMissing         the ring's marker is not there: its disk is not mounted
 │   ├── SegmentDamaged      a file that should be ours does not parse
 │   ├── ClipRefused         a clip that cannot be delivered, with its reason
-│   └── ClipDamaged         a delivered clip that does not verify
+│   ├── ClipDamaged         a delivered clip that does not verify
+│   └── EraseRefused        footage that may not be erased, or is not there
 ├── StoreError           SQLite or the ledger cannot be used
 ├── ModelError           a model is missing, has the wrong hash or does not fit its card
 ├── FrameShapeError      the picture changed its size under a model built for another
@@ -167,6 +168,10 @@ class ClipRefused(FootageError):
 
 class ClipDamaged(FootageError):
     summary = "this clip does not verify"
+
+
+class EraseRefused(FootageError):
+    summary = "this footage is not erased"
 
 
 class StoreError(WaysideError):

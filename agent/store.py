@@ -24,6 +24,7 @@ REBUILT = (
     "mark",
     "outage",
     "expired",
+    "erased",
     "clock_mark",
     "retiming",
     "retimed_label",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent import log
-from agent.cli import footage_evidence, footage_sheet
+from agent.cli import footage_erase, footage_evidence, footage_sheet
 from agent.cli.faults import EXIT_FAILED, EXIT_PARTIAL, explained
 from agent.cli.settings import JsonOption
 from agent.clock import SystemClock
@@ -29,6 +29,7 @@ app = typer.Typer(name="footage", help="The ring of footage on this node's disk.
 app.command()(footage_evidence.bundle)
 app.command()(footage_evidence.custody)
 app.command()(footage_sheet.sheet)
+app.command()(footage_erase.erase)
 
 DataOption = Annotated[Path, typer.Option("--data", help="the node's data folder", show_default=False)]
 CamerasOption = Annotated[list[str] | None, typer.Option("--camera", help="only this camera; may be repeated")]
@@ -194,6 +195,7 @@ def _verify_ring(data: Path | None, as_json: bool) -> bool:
     from agent.ledger import LedgerDamage, read_ledger
     from agent.recording import index
     from agent.recording.chain_audit import audit_chains
+    from agent.recording.chain_fate import chain_fate
     from agent.recording.recovery import differences
 
     assert data is not None
@@ -201,9 +203,11 @@ def _verify_ring(data: Path | None, as_json: bool) -> bool:
     with _store(data) as conn:
         found = differences(conn, data)
         segments = sum(each.segments for each in index.usage(conn))
+        fate = chain_fate(conn, data)
     records = sum(1 for _ in read_ledger(data, on_damage=damage.append))
-    broken = audit_chains(data)
-    report.print_ring(segments, records, found, damage, evidence=broken, as_json=as_json)
+    missing = (f"{path}: it was chained, and nobody told of its deletion" for path in fate.missing)
+    broken = [*audit_chains(data), *missing]
+    report.print_ring(segments, records, found, damage, evidence=broken, erased=fate.erased, as_json=as_json)
     return not found and not damage and not broken
 
 

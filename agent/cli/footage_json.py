@@ -74,6 +74,7 @@ class RingReport(msgspec.Struct, frozen=True):
     differences: list[RingDifference]
     ledger_damage: list[str]
     evidence_damage: list[str]
+    erased: list[str] = []
 
 
 class RecoveredReport(msgspec.Struct, frozen=True):

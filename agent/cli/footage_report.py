@@ -165,6 +165,7 @@ def print_ring(
     damage: Sequence[LedgerDamage],
     *,
     evidence: Sequence[str] = (),
+    erased: Sequence[str] = (),
     as_json: bool,
 ) -> None:
     report = RingReport(
@@ -173,6 +174,7 @@ def print_ring(
         differences=[RingDifference(each.kind.value, each.path, each.detail) for each in found],
         ledger_damage=_damage_lines(damage),
         evidence_damage=list(evidence),
+        erased=list(erased),
     )
     if as_json:
         _print_json(report)
@@ -185,6 +187,8 @@ def print_ring(
         console.print(f"ledger: {line} is no record")
     for line in report.evidence_damage:
         console.print(f"evidence: {line}")
+    for line in report.erased:
+        console.print(line)
     console.print("The ring is not sound." if found or damage or evidence else "The ring is sound: index equals disk.")
 
 

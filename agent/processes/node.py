@@ -29,6 +29,7 @@ from agent.messaging.uplink import Uplink
 from agent.notify import Notifier, Progress, watch
 from agent.processes.board import Board
 from agent.processes.clockkeeper import ClockKeeper
+from agent.processes.erasing import keep_wishes
 from agent.processes.ground import prepare_ground
 from agent.processes.keeper import Keeper, KeeperFacts
 from agent.processes.reception import Arrived, Reception
@@ -81,6 +82,7 @@ class _NodeProcess:
             Stage("janitor", self._sweep, stop=self._workers_stop),
             Stage("saved time", self._save_time, stop=self._workers_stop),
             Stage("seal", self._seal, stop=self._workers_stop),
+            Stage("wishes", self._grant_wishes, stop=self._workers_stop),
         ]
         home = home_of(config)
         if home is not None:
@@ -200,6 +202,10 @@ class _NodeProcess:
         keep_chains(
             ground.config, ground.connect, ground.clock, boot=ground.boot.boot, tell=tell, stop=self._workers_stop
         )
+
+    def _grant_wishes(self) -> None:
+        ground = self._ground
+        keep_wishes(ground.data_dir, ground.connect, ground.ledger, self._workers_stop)
 
     def _keep(self) -> None:
         """Body of the stage "keeper": it owns its connection for as long as it lives."""

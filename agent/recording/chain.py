@@ -70,6 +70,26 @@ class ErasureLink(Link, frozen=True, kw_only=True, tag="erasure"):
     at: Instant
 
 
+class EraseLink(Link, frozen=True, kw_only=True, tag="footage.erase"):
+    """A person had footage deleted: the segments from the path `first` to the path `last`; their links stay. Where
+    nothing but stills was left both are empty. `ledger_seq`: the ledger's record."""
+
+    camera: Identifier
+    start: Instant
+    end: Instant
+    first: Line
+    last: Line
+    segments: Whole
+    bytes: Whole
+    stills: Whole
+    actor: Line
+    purpose: Line
+    case_ref: Line
+    ledger_seq: Whole
+    erased: Instant
+    at: Instant
+
+
 class AccessLink(Link, frozen=True, kw_only=True, tag="access"):
     """Somebody looked at, exported, held, released or erased footage, or was refused. `via`: command or cli."""
 
@@ -94,7 +114,7 @@ class SealLink(Link, frozen=True, kw_only=True, tag="seal"):
     seal: SealData
 
 
-AnyLink = SegmentLink | ErasureLink | AccessLink | SealLink
+AnyLink = SegmentLink | ErasureLink | EraseLink | AccessLink | SealLink
 L = TypeVar("L", bound=AnyLink)
 _encoder = msgspec.json.Encoder(order="sorted")
 _decoder: msgspec.json.Decoder[AnyLink] = msgspec.json.Decoder(AnyLink)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent.errors import StoreError
 from agent.ledger import Ledger, LedgerRecord, read_ledger
-from agent.recording import holds, plans, relabel, retiming
+from agent.recording import erasures, holds, plans, relabel, retiming
 from agent.recording.clockwatch import ClockLook
 from agent.recording.gaps import Evidence, GapReason, Outage
 from agent.recording.marks import Mark, MarkKind
@@ -23,6 +23,7 @@ from agent.recording.records import (
     AgentStopped,
     ClockMarked,
     Configured,
+    FootageErased,
     FootageExpired,
     HoldMade,
     HoldReleased,
@@ -164,6 +165,7 @@ def gather(conn: sqlite3.Connection, camera: str, span: WallSpan, running: Runni
         unscheduled=plans.left_out_of(conn, camera, span),
         is_agent_running=running.is_agent_running,
         is_same_boot=running.is_same_boot,
+        erased=erasures.told(conn, camera, span),
     )
 
 
@@ -210,6 +212,8 @@ def _apply_all(conn: sqlite3.Connection, records: Iterable[LedgerRecord]) -> int
 def _apply(conn: sqlite3.Connection, record: LedgerRecord, data: Record) -> None:
     if isinstance(data, FootageExpired):
         _apply_expired(conn, data)
+    elif isinstance(data, FootageErased):
+        erasures.apply(conn, record, data)
     elif isinstance(data, OutageTold):
         data = relabel.true_outage(conn, record.boot, data)
         conn.execute(

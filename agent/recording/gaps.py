@@ -14,7 +14,7 @@ from itertools import pairwise
 from agent.recording.marks import AGENT_MARKS, Mark, Piece, explain_by_marks, outage_end
 from agent.units import NS_PER_S, WallSpan, subtract, union
 
-__all__ = ["Evidence", "Gap", "GapReason", "Outage", "Recorded", "covered", "explain"]
+__all__ = ["Erased", "Evidence", "Gap", "GapReason", "Outage", "Recorded", "covered", "explain"]
 
 
 class GapReason(StrEnum):
@@ -79,6 +79,14 @@ class Outage:
 
 
 @dataclass(frozen=True, slots=True)
+class Erased:
+    """Footage that a person had deleted; `words` say when, by whom and what for."""
+
+    span: WallSpan
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What is known of one camera besides its footage.
 
@@ -94,6 +102,7 @@ class Evidence:
     unscheduled: Sequence[WallSpan] = ()
     is_agent_running: bool = True
     is_same_boot: bool = True
+    erased: Sequence[Erased] = ()
 
 
 # A fragment reaches the disk at most 2 s after its first packet (product), a new segment needs its first IDR, and a
@@ -166,6 +175,8 @@ class _Judge:
     def _exact(self, hole: WallSpan) -> Iterable[tuple[WallSpan, GapReason, str]]:
         """Evidence that has a span of its own, the strongest first."""
         yield WallSpan(self._now_wall_ns, max(hole.end_ns, self._now_wall_ns)), GapReason.NOT_YET, "in the future"
+        for erased in self._evidence.erased:
+            yield erased.span, GapReason.ERASED, erased.words
         for expired in self._evidence.expired:
             yield expired, GapReason.EXPIRED, "deleted by the ring's retention"
         for left_out in self._evidence.unscheduled:
@@ -195,7 +206,8 @@ class _Judge:
         served = [WallSpan(each.start_ns, each.end_ns or hole.end_ns) for each in self._evidence.in_service]
         first_ns = min(each.start_ns for each in served)
         # Footage from before the first configuration that is written down: then the writing is incomplete.
-        if any(each.start_ns < hole.start_ns for each in (*self._footage, *self._evidence.expired)):
+        taken = (*self._evidence.expired, *(each.span for each in self._evidence.erased))
+        if any(each.start_ns < hole.start_ns for each in (*self._footage, *taken)):
             served.append(WallSpan(hole.start_ns, first_ns))
         return subtract(hole, served)
 
@@ -231,7 +243,7 @@ class _Judge:
             span=part,
             boot_before=max(before, key=lambda each: each.span.start_ns).boot if before else None,
             boot_after=min(after, key=lambda each: each.span.start_ns).boot if after else None,
-            is_first=not before and not self._evidence.expired,
+            is_first=not before and not self._evidence.expired and not self._evidence.erased,
             ends_now=part.end_ns >= self._now_wall_ns,
             is_agent_running=self._evidence.is_agent_running,
             is_same_boot=self._evidence.is_same_boot,

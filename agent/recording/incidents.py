@@ -9,8 +9,12 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from agent.recording.folder import sync_folder
+from agent.units import WallSpan
 
 _ID = re.compile(r"[0-9a-f-]{36}\Z")
 
@@ -67,6 +71,36 @@ def forget_before(conn: sqlite3.Connection, data_dir: Path, wall_ns: int) -> int
     for (incident_id,) in rows:
         _still_path(data_dir, incident_id).unlink(missing_ok=True)
     return len(rows)
+
+
+def with_stills(conn: sqlite3.Connection, camera: str, spans: Sequence[WallSpan]) -> list[str]:
+    """The incidents of one camera that began within these spans and have a still."""
+    rows = conn.execute(
+        "SELECT incident_id, begin_wall_ns FROM incident WHERE camera = ? AND has_still ORDER BY incident_id", (camera,)
+    )
+    return [name for name, begin_ns in rows if any(span.start_ns <= begin_ns < span.end_ns for span in spans)]
+
+
+def drop_stills(conn: sqlite3.Connection, camera: str, spans: Sequence[WallSpan]) -> None:
+    """From this commit on these incidents have no still; `remove_dropped_stills` then takes the files away."""
+    conn.executemany(
+        "UPDATE incident SET has_still = 0 WHERE incident_id = ?",
+        ((name,) for name in with_stills(conn, camera, spans)),
+    )
+
+
+def remove_dropped_stills(conn: sqlite3.Connection, data_dir: Path, camera: str, span: WallSpan) -> None:
+    """Unlink the stills of this span whose incidents have none any more, and sync."""
+    rows = conn.execute(
+        "SELECT incident_id FROM incident WHERE camera = ? AND begin_wall_ns >= ? AND begin_wall_ns < ?"
+        " AND NOT has_still",
+        (camera, span.start_ns, span.end_ns),
+    )
+    there = [path for (name,) in rows if (path := _still_path(data_dir, name)).exists()]
+    for path in there:
+        path.unlink(missing_ok=True)
+    if there:
+        sync_folder(there[0].parent)
 
 
 def write_still(data_dir: Path, incident_id: str, jpeg: bytes) -> None:

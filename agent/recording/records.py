@@ -22,6 +22,7 @@ class RecordType(StrEnum):
     HOLD = "hold"
     RELEASED = "released"
     EXPIRED = "expired"
+    ERASED = "erased"
     CLOCK = "clock"
     RETIMED = "retimed"
 
@@ -112,6 +113,26 @@ class FootageExpired(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
 
 
+class FootageErased(msgspec.Struct, frozen=True, kw_only=True):
+    """A person had this footage deleted. Whole segments, from the path `first` to the path `last` in the order of
+    recording; both are empty where only stills were left of the span. `request` names one act of erasing, which may
+    take several records; `stills` of it are counted in the first. `asked` is the span that was asked for."""
+
+    camera: str
+    start_wall_ns: int
+    end_wall_ns: int
+    first: str
+    last: str
+    segments: int
+    bytes: int
+    stills: int
+    asked: tuple[int, int]
+    request: str
+    actor: str
+    purpose: str
+    case_ref: str = ""
+
+
 class ClockMarked(msgspec.Struct, frozen=True, kw_only=True):
     """How the clock stands from here on; the record's own two times say what it showed. Told at the node's start in a
     boot, when its quality changed, and when it was stepped by `step_ns` (else 0)."""
@@ -153,6 +174,7 @@ Record = (
     | HoldMade
     | HoldReleased
     | FootageExpired
+    | FootageErased
     | ClockMarked
     | Retimed
 )
@@ -167,6 +189,7 @@ _TYPES: dict[RecordType, type[Record]] = {
     RecordType.HOLD: HoldMade,
     RecordType.RELEASED: HoldReleased,
     RecordType.EXPIRED: FootageExpired,
+    RecordType.ERASED: FootageErased,
     RecordType.CLOCK: ClockMarked,
     RecordType.RETIMED: Retimed,
 }

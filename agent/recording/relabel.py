@@ -26,6 +26,7 @@ _TABLES = (
     ("policy", ("seq",), ("wall_ns",), "boot = :boot"),
     ("configured", ("camera", "start_wall_ns"), ("start_wall_ns", "end_wall_ns"), "1"),
     ("expired", ("camera", "start_wall_ns"), ("start_wall_ns", "end_wall_ns"), "1"),
+    ("erased", ("seq",), ("start_wall_ns", "end_wall_ns", "at_wall_ns"), "1"),
 )
 
 

@@ -22,15 +22,15 @@ from agent import log
 from agent.clock import Clock
 from agent.contract.records import SealData, SealedHead
 from agent.errors import SegmentDamaged
-from agent.ledger import read_ledger
+from agent.ledger import LedgerRecord, read_ledger
 from agent.recording import evidence, index, retiming
 from agent.recording.book import CUSTODY, SEALS, Book, Head, camera_book, chained_cameras
-from agent.recording.chain import ErasureLink, SealLink, SegmentLink, instant, read_link, signed_bytes
+from agent.recording.chain import EraseLink, ErasureLink, SealLink, SegmentLink, instant, read_link, signed_bytes
 from agent.recording.exporter import read_segment
 from agent.recording.folder import disk_error
 from agent.recording.index import SegmentRow, SegmentState
 from agent.recording.naming import SegmentName
-from agent.recording.records import FootageExpired, RecordType, decode_record
+from agent.recording.records import FootageErased, FootageExpired, RecordType, decode_record
 from agent.recording.signer import Signer, to_text
 from agent.units import NS_PER_S
 
@@ -194,7 +194,7 @@ class Sealer:
         seqs = [last.seal.ledger_seq]
         for camera in chained_cameras(self._data_dir):
             links = (read_link(line) for line in camera_book(self._data_dir, camera).lines(sealed.get(camera, 0) + 1))
-            seqs += [link.ledger_seq for link in links if isinstance(link, ErasureLink)]
+            seqs += [link.ledger_seq for link in links if isinstance(link, ErasureLink | EraseLink)]
         return max(seqs)
 
     def _follow_erasures(self) -> None:
@@ -202,10 +202,10 @@ class Sealer:
         if applied <= self._ledger_seq:
             return
         for record in read_ledger(self._data_dir, after_seq=self._ledger_seq):
-            if record.type == RecordType.EXPIRED:
-                data = decode_record(record.type, record.data)
-                if isinstance(data, FootageExpired):
-                    camera_book(self._data_dir, data.camera).append([_erasure(data, record.seq, self._clock.wall_ns())])
+            if record.type in (RecordType.EXPIRED, RecordType.ERASED):
+                link = _erasure(record, self._clock.wall_ns())
+                if link is not None:
+                    camera_book(self._data_dir, link.camera).append([link])
             self._ledger_seq = record.seq
 
 
@@ -239,7 +239,28 @@ def _head(chain: str, head: Head) -> SealedHead:
     return SealedHead(chain=chain, n=head.n, sha256=head.sha256)
 
 
-def _erasure(data: FootageExpired, seq: int, wall_ns: int) -> ErasureLink:
+def _erasure(record: LedgerRecord, wall_ns: int) -> ErasureLink | EraseLink | None:
+    """What the chain says of a deletion; None for what is no record of one."""
+    data = decode_record(record.type, record.data)
+    if isinstance(data, FootageErased):
+        return EraseLink(
+            camera=data.camera,
+            start=instant(data.start_wall_ns),
+            end=instant(data.end_wall_ns),
+            first=data.first,
+            last=data.last,
+            segments=data.segments,
+            bytes=data.bytes,
+            stills=data.stills,
+            actor=data.actor,
+            purpose=data.purpose,
+            case_ref=data.case_ref,
+            ledger_seq=record.seq,
+            erased=instant(record.wall_ns),
+            at=instant(wall_ns),
+        )
+    if not isinstance(data, FootageExpired):
+        return None
     return ErasureLink(
         camera=data.camera,
         start=instant(data.start_wall_ns),
@@ -247,6 +268,6 @@ def _erasure(data: FootageExpired, seq: int, wall_ns: int) -> ErasureLink:
         segments=data.segments,
         bytes=data.bytes,
         cause=RecordType.EXPIRED.value,
-        ledger_seq=seq,
+        ledger_seq=record.seq,
         at=instant(wall_ns),
     )
