@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,14 +31,15 @@ WAIT_S = 2.0
 _SILENT = "silent"
 _SEGMENT_S = 5.0
 _POLL_S = 0.05
+# Beeps come each second, and the first GOP has no sound track yet.
+_HEARD_S = 5.0
 # The agent starts, and a camera process with it, on a machine that does other things as well.
 _START_S = 12.0
 
 
 def cameras(seconds: float) -> dict[str, tuple[str, Habits]]:
-    """By name, each with the coding of its sound; `seconds` from the cameras' start to the campaign's end."""
-    part_s = (seconds - _START_S) / 3
-    second, third = _START_S + part_s, _START_S + 2 * part_s
+    """By name, each with the coding of its sound, which is asked for during `seconds`."""
+    second, third = seconds / 3, 2 * seconds / 3
     return {
         _SILENT: ("aac", Habits()),
         "aac": ("aac", Habits()),
@@ -85,6 +86,7 @@ def sound(folder: Path, seconds: float, kills: int, ffmpeg: str, *, names: Seque
     """Record all of them at once for a while, then kill everything as often as `kills`."""
     chosen = {name: each for name, each in cameras(seconds).items() if not names or name in names}
     folder.mkdir(parents=True, exist_ok=True)
+    # The cameras begin before the agent, which takes its time on a busy machine.
     lasts_s = seconds + kills * (_START_S + 8) + 20
     films = {
         codec: make_flashes(folder, FlashSettings(f"{codec}.mov", codec, rate_hz, seconds=lasts_s))
@@ -99,14 +101,16 @@ def sound(folder: Path, seconds: float, kills: int, ffmpeg: str, *, names: Seque
             CameraSetup(name, camera.url, "" if name == _SILENT else "audio = true") for name, camera in played.items()
         )
         agent = AgentUnderTest(folder / "agent", cameras=setups, vision=False, segment_s=_SEGMENT_S)
-        lines = [*_recorded(agent, tuple(chosen), seconds), *_heard(agent, tuple(chosen), folder)]
+        lines = [*_recorded(agent, played, seconds), *_heard(agent, tuple(chosen), folder)]
         if kills:
             lines.append(_killed(agent, tuple(chosen), kills))
         lines.append(_accounted(agent, tuple(chosen), ffmpeg))
     return lines
 
 
-def _recorded(agent: AgentUnderTest, names: Sequence[str], seconds: float) -> list[str]:
+def _recorded(agent: AgentUnderTest, played: Mapping[str, SpeakingCamera], seconds: float) -> list[str]:
+    names = tuple(played)
+    listened_to = [each for name, each in played.items() if name != _SILENT and each.habits.has_sound]
     waits = _Waits(agent, names, {})
     stop = threading.Event()
     with agent:
@@ -117,6 +121,7 @@ def _recorded(agent: AgentUnderTest, names: Sequence[str], seconds: float) -> li
         looking.start()
         before_s, asked_s = _cpu_s(agent, names), time.monotonic()
         threading.Event().wait(max(seconds - (time.monotonic() - began_s), 5.0))
+        wait_until(lambda: all(each.heard_s > _HEARD_S for each in listened_to), "sound is not asked for", limit_s=30.0)
         past_s = time.monotonic() - asked_s
         cpu = {name: 100 * (spent - before_s[name]) / past_s for name, spent in _cpu_s(agent, names).items()}
         stop.set()

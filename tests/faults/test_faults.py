@@ -55,4 +55,4 @@ def test_every_second_of_a_camera_that_dies_twice_is_footage_or_a_gap_with_its_r
 
 
 def test_no_picture_waits_for_sound_and_every_beep_is_heard_with_its_flash(tmp_path: Path, ffmpeg: str) -> None:
-    sound.sound(tmp_path, 7.0, 1, ffmpeg, names=("silent", "g711"))
+    sound.sound(tmp_path, 5.0, 0, ffmpeg, names=("silent", "g711"))
