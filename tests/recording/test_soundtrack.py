@@ -23,6 +23,9 @@ from agent.recording.soundcut import Heard
 from agent.recording.soundtrack import LEAD_NS, SoundTrack, WaitingSound, weave
 from agent.units import NS_PER_MS, NS_PER_S
 from tests.clip.footage import Settings, encode, mux
+from tests.recorder.playback import Ring
+from tests.rigs.flashes import FlashSettings, make_flashes
+from tests.rigs.sounding import play_with_sound
 
 RATE = 48_000
 FORM = SoundFormat(SoundOrigin.AAC, RATE, 1, b"\x11\x88", 1024)
@@ -231,3 +234,29 @@ def test_no_more_waits_than_pictures_would() -> None:
     queue = waiting(*(at_s(number * 0.05, b"x") for number in range(9_000)))
     assert queue.dropped == 1_500
     assert len(queue.take(TRACK, 999 * NS_PER_S)) == 7_500
+
+
+@cache
+def segment_with_sound() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        film = make_flashes(Path(folder), FlashSettings(codec="pcm_mulaw", rate_hz=8_000, seconds=3))
+        ring = Ring(Path(folder) / "data")
+        play_with_sound(ring, film)
+        return (ring.data_dir / ring.closes[0].path).read_bytes()
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4), st.booleans()
+)
+@settings(max_examples=200, deadline=None)
+def test_a_segment_with_sound_that_is_spoilt_or_cut_anywhere_is_read_or_refused(
+    changes: list[tuple[float, int]], is_cut: bool
+) -> None:
+    spoilt = bytearray(segment_with_sound())
+    for where, value in changes:
+        # Headers are a small part of the file: half of the changes go there.
+        spoilt[int(where * len(spoilt)) if where > 0.5 else int(2 * where * 3_000)] = value
+    data = bytes(spoilt[: int(changes[0][0] * len(spoilt))] if is_cut else spoilt)
+    with contextlib.suppress(SegmentDamaged):
+        found = scan(lambda at, size: data[at : at + size], len(data))
+        assert found.intact_bytes <= len(data)
