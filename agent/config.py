@@ -69,12 +69,14 @@ class StorageConfig(_Section, frozen=True):
 
 
 class VisionConfig(_Section, frozen=True):
-    """Seeing. `detector` names an entry of models/manifest.json."""
+    """Seeing. `detector`, `motion` and `fire` name entries of models/manifest.json; without `fire` nobody looks for
+    flames."""
 
     enabled: bool = True
     models_dir: str = ""
     detector: str = "nanodet-g-416"
     motion: str = "motion-320x240"
+    fire: str = ""
     rate_fps: PositiveFloat = 5.0
     threads: Annotated[int, msgspec.Meta(ge=1)] = 2
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from agent.config import VisionConfig
 from agent.vision.detector import Detector
+from agent.vision.fire import FireModel
 from agent.vision.model import ModelFacts, ModelStore, find_models_dir
 from agent.vision.motion import MotionModel
 from agent.vision.pipeline import Pipeline
 
 
 class Sight:
-    """Opens both models on construction, a second or less. Raises ModelError with what to do. Safe from any thread."""
+    """Opens the models on construction, a second or less. Raises ModelError with what to do. Safe from any thread."""
 
     def __init__(self, config: VisionConfig) -> None:
         store = ModelStore(find_models_dir(config.models_dir), threads=config.threads)
         self._rate_fps = config.rate_fps
         self._motion = store.open(store.entry(config.motion, "motion"))
         self._detector = Detector(store.open(store.entry(config.detector, "nanodet")))
+        self._fire = FireModel(store.open(store.entry(config.fire, "fire"))) if config.fire else None
 
     @property
     def detector(self) -> ModelFacts:
@@ -28,4 +30,4 @@ class Sight:
 
     def pipeline(self) -> Pipeline:
         """A fresh one: its background and tracks belong to one run."""
-        return Pipeline(MotionModel(self._motion), self._detector, rate_fps=self._rate_fps)
+        return Pipeline(MotionModel(self._motion), self._detector, self._fire, rate_fps=self._rate_fps)

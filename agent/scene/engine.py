@@ -15,6 +15,7 @@ from agent.scene.moment import Moment, Stage
 from agent.scene.motion_span import MotionSpan, MotionSpans
 from agent.scene.reason import explain
 from agent.scene.rules.crossing import Crossing, CrossingCounter
+from agent.scene.rules.fire import burning_rules
 from agent.scene.rules.rule import Rule
 from agent.scene.rules.view import view_rules
 from agent.scene.speed import Speeds
@@ -58,7 +59,10 @@ class _Watch:
 
 
 class SceneEngine:
-    """All rules of one camera. Without a scene: motion and the view itself. One owner; fed every moment in order."""
+    """All rules of one camera. One owner; fed every moment in order.
+
+    Without a scene it tells of motion, of fire and of the view itself.
+    """
 
     def __init__(self, scene: Scene | None, settings: SceneSettings) -> None:
         scene = scene or Scene()
@@ -68,8 +72,9 @@ class SceneEngine:
         self._counters = [CrossingCounter(line.id, line.points, aspect=settings.aspect) for line in scene.lines]
         self._speeds = Speeds(Ground(scene.calibration) if scene.calibration is not None else None)
         self._meters = _meters_of(scene, settings.aspect)
-        whole = [_Watch(rule, IncidentKeeper(rule.kind, None, new_id=settings.new_id)) for rule in view_rules()]
-        self._watches = whole + [
+        whole: list[Rule] = [*view_rules(), *(burning_rules() if scene.fire.enabled else ())]
+        self._watches = [_Watch(rule, IncidentKeeper(rule.kind, None, new_id=settings.new_id)) for rule in whole]
+        self._watches += [
             _Watch(rule, IncidentKeeper(rule.kind, zone.id, new_id=settings.new_id))
             for zone in scene.zones
             for rule in zone_rules(zone, aspect=settings.aspect)
@@ -122,6 +127,7 @@ class SceneEngine:
             sightings=[sighting for sighting in moment.sightings if not self._is_masked(sighting.box)],
             regions=[region for region in moment.regions if not self._is_masked(region)],
             standing=[piece for piece in moment.standing if not self._is_masked(piece.box)],
+            flames=moment.flames and [sight for sight in moment.flames if not self._is_masked(sight.box)],
         )
 
     def _is_masked(self, box: Box) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from agent.vision.flame_sight import FlameSight
 from agent.vision.geometry import Box, Label
 from agent.vision.track import START_SCORE, EarlyLook
 from agent.vision.view_facts import ViewFacts
@@ -45,8 +46,8 @@ class Moment:
     """`regions` are where pixels changed, `motion_ratio` how much of the picture; both empty when nothing moved.
 
     `standing`: what came or went and stands. `is_upheaval`: most of the picture changed at once, so that nothing else
-    of this moment is evidence. `view`: a look at the whole picture, None between two looks. Media time never falls
-    from one moment to the next.
+    of this moment is evidence. `view`: a look at the whole picture, None between two looks. `flames`: what looks
+    like fire or smoke, None when nobody looked. Media time never falls from one moment to the next.
     """
 
     media_ns: int
@@ -56,6 +57,7 @@ class Moment:
     standing: Sequence[StandingPiece] = ()
     is_upheaval: bool = False
     view: ViewFacts | None = None
+    flames: Sequence[FlameSight] | None = None
 
 
 # A box that may not begin a track may continue one, but it may not raise an incident: on junction_stopped_car the

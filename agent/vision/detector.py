@@ -61,7 +61,7 @@ class Detector:
         """
         height, width = bgr.shape[:2]
         scale = INPUT_PX / max(height, width)
-        outputs = dict(zip(self._session.outputs, self._session.run({"images": _letterbox(bgr, scale)}), strict=True))
+        outputs = dict(zip(self._session.outputs, self._session.run({"images": letterboxed(bgr, scale)}), strict=True))
         boxes, scores, classes = _candidates(outputs)
         kept = suppress(boxes, scores, group_of(classes, _FAMILIES), _IOU_LIMIT)
         extent = np.array([width * scale, height * scale] * 2, np.float32)
@@ -70,8 +70,11 @@ class Detector:
         return tuple(detection for detection in found if detection.box.area > 0)
 
 
-def _letterbox(bgr: BgrImage, scale: float) -> npt.NDArray[np.float32]:
-    """(1, 3, 416, 416) float32, normalised; the picture stands at the top left."""
+def letterboxed(bgr: BgrImage, scale: float) -> npt.NDArray[np.float32]:
+    """(1, 3, 416, 416) float32, normalised as NanoDet's trunk wants it; the picture stands at the top left.
+
+    bgr: (H, W, 3) uint8; scale: INPUT_PX over its longer side.
+    """
     height, width = round(bgr.shape[0] * scale), round(bgr.shape[1] * scale)
     # INTER_AREA shrinks without aliasing, INTER_LINEAR enlarges.
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR

@@ -9,6 +9,8 @@ import cv2
 
 from agent.units import NS_PER_S
 from agent.vision.detector import BgrImage, Detector
+from agent.vision.fire import FireModel, FireWatch
+from agent.vision.flame_sight import FlameSight
 from agent.vision.gate import Evidence, should_detect
 from agent.vision.geometry import Detection
 from agent.vision.motion import HEIGHT_PX, WIDTH_PX, LumaImage, Motion, MotionModel
@@ -34,7 +36,8 @@ class Picture(Protocol):
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What one analysed frame showed. `is_detected`: the detector ran on it; else tracks are as they were. `ended`: the
-    confirmed tracks that were given up at this frame; `view`: a look at the whole picture, where one was due."""
+    confirmed tracks that were given up at this frame; `view`: a look at the whole picture, where one was due; `flames`:
+    what looks like fire or smoke, None where nobody looked for it."""
 
     media_ns: int
     motion: Motion
@@ -43,6 +46,7 @@ class Seen:
     is_detected: bool
     ended: tuple[Track, ...] = ()
     view: ViewFacts | None = None
+    flames: tuple[FlameSight, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +63,16 @@ class PipelineCounters:
 class Pipeline:
     """Fresh for every run; one owner thread; pictures in the order of their media time."""
 
-    def __init__(self, motion: MotionModel, detector: Detector, *, rate_fps: float) -> None:
+    def __init__(
+        self, motion: MotionModel, detector: Detector, fire: FireModel | None = None, *, rate_fps: float
+    ) -> None:
         cv2.setNumThreads(_OPENCV_THREADS)
         self._motion = motion
         self._detector = detector
         self._interval_ns = round(NS_PER_S / rate_fps)
         self._tracker = Tracker()
         self._view = View()
+        self._fire = FireWatch(fire) if fire is not None else None
         self._due_ns: int | None = None
         self._moved_ns: int | None = None
         self._detected_ns: int | None = None
@@ -85,6 +92,7 @@ class Pipeline:
         luma = picture.luma(WIDTH_PX, HEIGHT_PX)
         motion = self._motion.update(luma, picture.media_ns)
         view = self._view.look(luma, picture.media_ns)
+        flames = self._fire.update(picture, luma, picture.media_ns) if self._fire is not None else None
         has_moved = bool(motion.regions) or motion.is_upheaval
         # A background takes a second to learn; until then nobody knows what moves, so seeing begins with an open gate.
         if has_moved or self._moved_ns is None:
@@ -104,7 +112,7 @@ class Pipeline:
             inferences=counters.inferences + detects,
             moved=counters.moved + has_moved,
         )
-        return Seen(picture.media_ns, motion, detections, self._tracks, detects, ended, view)
+        return Seen(picture.media_ns, motion, detections, self._tracks, detects, ended, view, flames)
 
     def _is_due(self, media_ns: int) -> bool:
         """On a grid of the rate rather than an interval after the last, so that 30 fps at 5 fps gives 5 and not 4.3."""

@@ -1,0 +1,100 @@
+"""Fire and smoke: what looks like it, flickers, and stays. The whole picture is watched, without a zone. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from agent.contract.events import IncidentKind
+from agent.scene.moment import Hit, Moment
+from agent.units import NS_PER_S
+from agent.vision.flame_sight import Burning, FlameSight
+from agent.vision.geometry import Box, union
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What it takes: looks that agree, over some time, their mean score, and how restless the place is."""
+
+    kind: IncidentKind
+    burning: Burning
+    looks: int
+    lasts_ns: int
+    score: float
+    flicker: float
+
+
+# A flame that nobody watches grows within seconds, so three looks are waited for and no more. Lamps, vests and sunsets
+# look like flames to the model and do not flicker.
+_FIRE = _Terms(IncidentKind.FIRE, Burning.FIRE, looks=3, lasts_ns=NS_PER_S, score=0.6, flicker=2.5)
+# Steam, dust and clouds look like smoke and go: smoke stays at its place and moves all the time.
+_SMOKE = _Terms(IncidentKind.SMOKE, Burning.SMOKE, looks=6, lasts_ns=3 * NS_PER_S, score=0.7, flicker=1.5)
+# A place that was looked at this long ago without being seen again is forgotten.
+_FORGET_NS = 4 * NS_PER_S
+# Flames leap by about their own size from one look to the next.
+_REACH = 1.0
+
+
+@dataclass(slots=True)
+class _Place:
+    box: Box
+    since_ns: int
+    last_ns: int
+    scores: list[float] = field(default_factory=list)
+    flickers: list[float] = field(default_factory=list)
+
+
+class BurningRule:
+    """Fire or smoke. Places are followed from look to look; one that stays suspicious long enough is told."""
+
+    def __init__(self, terms: _Terms) -> None:
+        self._terms = terms
+        self._places: list[_Place] = []
+        self._told: list[Hit] = []
+
+    @property
+    def kind(self) -> IncidentKind:
+        return self._terms.kind
+
+    def update(self, moment: Moment) -> list[Hit]:
+        """Between two looks what was told last still holds."""
+        now_ns = moment.media_ns
+        for sight in moment.flames or ():
+            if sight.kind is self._terms.burning:
+                self._take(sight, now_ns)
+        self._places = [place for place in self._places if now_ns - place.last_ns <= _FORGET_NS]
+        return [_hit(place) for place in sorted(self._places, key=lambda each: each.since_ns) if self._burns(place)]
+
+    def _take(self, sight: FlameSight, now_ns: int) -> None:
+        for place in self._places:
+            if _is_near(place.box, sight.box):
+                place.box = sight.box if now_ns > place.last_ns else union(place.box, sight.box)
+                place.last_ns = now_ns
+                place.scores.append(sight.score)
+                place.flickers.append(sight.flicker)
+                del place.scores[: -self._terms.looks], place.flickers[: -self._terms.looks]
+                return
+        self._places.append(_Place(sight.box, now_ns, now_ns, [sight.score], [sight.flicker]))
+
+    def _burns(self, place: _Place) -> bool:
+        terms = self._terms
+        return (
+            len(place.scores) >= terms.looks
+            and place.last_ns - place.since_ns >= terms.lasts_ns
+            and sum(place.scores) / len(place.scores) >= terms.score
+            and sum(place.flickers) / len(place.flickers) >= terms.flicker
+        )
+
+
+def _is_near(known: Box, seen: Box) -> bool:
+    (x, y), (to_x, to_y) = known.centre, seen.centre
+    return abs(to_x - x) <= _REACH * (known.w + seen.w) / 2 and abs(to_y - y) <= _REACH * (known.h + seen.h) / 2
+
+
+def _hit(place: _Place) -> Hit:
+    score = sum(place.scores) / len(place.scores)
+    return Hit(None, None, place.box, min(score, 1.0), place.since_ns, place.last_ns)
+
+
+def burning_rules() -> list[BurningRule]:
+    """Fire, then smoke; each camera has both unless its scene says no."""
+    return [BurningRule(_FIRE), BurningRule(_SMOKE)]

@@ -1,0 +1,79 @@
+"""When something that looks like fire or smoke is told, decided from tables of looks."""
+
+from __future__ import annotations
+
+from agent.contract.events import IncidentKind
+from agent.scene.moment import Moment
+from agent.scene.rules.fire import burning_rules
+from agent.units import NS_PER_S
+from agent.vision.flame_sight import Burning, FlameSight
+from agent.vision.geometry import Box
+from tests.scene.tracks import engine_of, findings, moments, words
+
+HEARTH = Box(0.4, 0.5, 0.1, 0.1)
+
+
+def flame(box: Box = HEARTH, *, score: float = 0.8, flicker: float = 8.0, kind: Burning = Burning.FIRE) -> FlameSight:
+    return FlameSight(kind, box, score, flicker)
+
+
+def told(looks: list[list[FlameSight]], *, every_s: float = 0.5) -> dict[IncidentKind, float]:
+    """What is told, and after how many seconds of looks."""
+    rules = burning_rules()
+    found: dict[IncidentKind, float] = {}
+    for number, sights in enumerate(looks):
+        at_s = number * every_s
+        for rule in rules:
+            if rule.update(Moment(round(at_s * NS_PER_S), (), flames=sights)):
+                found.setdefault(rule.kind, at_s)
+    return found
+
+
+def test_a_flame_is_told_after_three_looks_that_agree() -> None:
+    assert told([[flame()]] * 6) == {IncidentKind.FIRE: 1.0}
+
+
+def test_flames_leap_and_are_one_fire() -> None:
+    leaping = [[flame(Box(0.4 + 0.04 * (number % 3), 0.5 - 0.03 * (number % 2), 0.08, 0.1))] for number in range(6)]
+    assert told(leaping) == {IncidentKind.FIRE: 1.0}
+
+
+def test_a_lamp_and_a_sunset_do_not_flicker() -> None:
+    assert told([[flame(flicker=0.4)]] * 20) == {}
+
+
+def test_what_hardly_looks_like_fire_is_not_told_however_it_flickers() -> None:
+    assert told([[flame(score=0.45, flicker=15)]] * 20) == {}
+
+
+def test_headlights_that_pass_are_each_at_another_place() -> None:
+    assert told([[flame(Box(0.1 + 0.25 * (number % 4), 0.5, 0.05, 0.05))] for number in range(4)]) == {}
+
+
+def test_a_place_where_nothing_is_seen_any_more_is_forgotten() -> None:
+    assert told([[flame()], [flame()], *[[]] * 12, [flame()], [flame()]]) == {}
+
+
+def test_smoke_takes_longer_than_fire() -> None:
+    smoke = flame(kind=Burning.SMOKE, flicker=3.0)
+    assert told([[smoke]] * 12) == {IncidentKind.SMOKE: 3.0}
+    assert told([[flame(kind=Burning.SMOKE, score=0.6)]] * 20) == {}
+
+
+def burning_scene(text: str) -> list[str]:
+    engine = engine_of(text)
+    watched = (
+        Moment(moment.media_ns, (), flames=[flame()] if index % 3 == 0 else None)
+        for index, moment in enumerate(moments(8, lambda _: []))
+    )
+    return words(findings(engine, watched))
+
+
+def test_no_zone_is_needed_and_the_incident_is_one() -> None:
+    assert burning_scene("").count("incident.opened") == 1
+
+
+def test_a_scene_may_switch_it_off_or_mask_the_place() -> None:
+    assert "incident.opened" not in burning_scene("[fire]\nenabled = false\n")
+    mask = "[[mask]]\npolygon = [[0.3, 0.4], [0.6, 0.4], [0.6, 0.7], [0.3, 0.7]]\n"
+    assert "incident.opened" not in burning_scene(mask)
