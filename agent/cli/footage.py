@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -36,6 +37,9 @@ CamerasOption = Annotated[list[str] | None, typer.Option("--camera", help="only 
 
 # A year this late is meant as one of the Buddhist era (agent.units).
 _BUDDHIST_FROM_YEAR = 2400
+# The epoch's own day is 1969 in some zones; where 64 bits of nanoseconds end, agent.units says.
+_YEARS = range(1971, 2262)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 @app.callback()
@@ -230,10 +234,12 @@ def _day(text: str, zone: ZoneInfo) -> date:
     if text in ("", "today"):
         return day_of(SystemClock().wall_ns(), zone)
     try:
-        day = date.fromisoformat(text)
+        day = date.fromisoformat(text if _DAY.fullmatch(text) else "")
     except ValueError as exc:
         raise TimeError(name="day", text=text, remedy="write it as YYYY-MM-DD, for example 2026-11-22") from exc
     if day.year >= _BUDDHIST_FROM_YEAR:
         right = f"{day.year - BUDDHIST_OFFSET_YEARS:04d}{text[4:]}"
         raise TimeError(name="day", text=text, remedy=f"{day.year} is a Buddhist year; write {right}")
+    if day.year not in _YEARS:
+        raise TimeError(name="day", text=text, remedy="no footage is from that year; check it")
     return day

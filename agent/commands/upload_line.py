@@ -49,6 +49,9 @@ class Patience:
 
 def check_target(url: str, policy: UploadPolicy) -> None:
     """Raises UploadError (`reason` names why) when a clip may not go to `url`."""
+    if not (url.isascii() and url.isprintable()) or " " in url:
+        # Nothing else can stand in a request's first line (RFC 9112, 3.2): whoever means it writes it %-encoded.
+        raise UploadError(reason="malformed_address", remedy="write other letters %-encoded")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port

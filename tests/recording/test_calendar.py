@@ -143,6 +143,11 @@ def test_what_people_wrote_cannot_break_the_picture(ring: Ring) -> None:
     assert not [each for each in root.iter() if each.tag.endswith("script")]
 
 
+def test_a_day_that_no_clock_can_show_is_refused(busy: Ring) -> None:
+    for day in ("0001-01-01", "1970-01-01", "2263-01-01", "00011001", "2026-W47-7", "today!"):
+        assert run("list", "--data", busy.data_dir, "--day", day).exit_code == 2, day
+
+
 def test_only_the_asked_camera_is_drawn_and_an_unknown_one_is_refused(busy: Ring) -> None:
     result = run("list", "--data", busy.data_dir, "--day", str(DAY), "--camera", "c02")
     assert re.search(r"^c02 ", result.output, re.M)
