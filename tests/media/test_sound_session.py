@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -88,3 +89,21 @@ def test_a_camera_without_sound_says_what_to_set_and_goes_on(recorded: dict[str,
     assert "microphone" in str(seen.failures[0])
     assert not any(sync.beeps_s for sync in seen.syncs)
     assert any(sync.flashes_s for sync in seen.syncs)
+
+
+def test_a_camera_that_comes_back_is_heard_again_in_a_run_of_its_own(tmp_path: Path) -> None:
+    film = make_flashes(tmp_path, FlashSettings(seconds=30))
+    first = SpeakingCamera(film)
+    with Hearing(first.url, tmp_path / "data") as hearing:
+        with first:
+            wait_until(lambda: first.heard_s > 2.5, "the camera is not listened to", limit_s=30.0)
+        with SpeakingCamera(film, port=first.port) as again:
+            wait_until(lambda: again.heard_s > 2.5, "the camera is not listened to again", limit_s=30.0)
+    before, after = ([closed for closed in hearing.closes if closed.run == run] for run in (1, 2))
+    for closes in (before, after):
+        syncs = [measure(hearing.data_dir / closed.path) for closed in closes]
+        assert any(sync.offsets_ms for sync in syncs)
+        assert max(sync.worst_ms for sync in syncs) <= LIMIT_MS
+    assert hearing.recorder.counts.lost == 0
+    assert hearing.outages[-1].start_wall_ns == before[-1].end_wall_ns
+    assert hearing.outages[-1].end_wall_ns == after[0].start_wall_ns

@@ -75,12 +75,14 @@ class _Sender:
 
 
 class SpeakingCamera:
-    """A context. Plays `film` (flashes.make_flashes) once, from the moment of `start`; all sessions see the same."""
+    """A context. Plays `film` (flashes.make_flashes) once, from the moment it is entered; all sessions see the same. A
+    camera that comes back has the `port` that it had."""
 
-    def __init__(self, film: Path, habits: Habits = Habits()) -> None:
+    def __init__(self, film: Path, habits: Habits = Habits(), *, port: int = 0) -> None:
         self.habits = habits
         self._units, self._sdp, self._rate_hz, self._sound_codec = _read(film)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
+        self.port = int(self._listener.getsockname()[1])
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._started_s = 0.0
@@ -89,7 +91,7 @@ class SpeakingCamera:
 
     @property
     def url(self) -> str:
-        return f"rtsp://127.0.0.1:{self._listener.getsockname()[1]}/cam"
+        return f"rtsp://127.0.0.1:{self.port}/cam"
 
     @property
     def now_s(self) -> float:
