@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from agent.centre.client import CentreClient, CentreOptions, Request
+from agent.cli.commands import build
 from agent.contract.commands import Answer, AnswerState, CommandName
 from agent.contract.requests import ClipExportArgs
 from agent.contract.topics import NodeAddress
@@ -22,6 +25,7 @@ from agent.identity import new_uuid7
 from agent.recording.clipfile import verify_clip
 from agent.units import NS_PER_S, format_rfc3339
 from tests.broker import MOSQUITTO, Broker, unused_port
+from tests.centre.test_footage_guide import words
 from tests.commands.lines import never_takes
 from tests.faults.rig import ROOT, AgentUnderTest
 
@@ -215,3 +219,29 @@ def test_a_clip_on_its_way_is_cancelled_from_another_desk(site: Site) -> None:
     unknown = desk(site.broker.url, "cancel", "--node", NODE, "--jti", new_uuid7())
     assert (unknown.code, "unknown_job" in unknown.err) == (2, True)
     assert desk(site.broker.url, "cancel", "--node", NODE, "--jti", "../x").code == 2
+
+
+def test_every_line_of_the_guide_to_footage_runs(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/footage.md; its lines for a node have a test beside this one."""
+    monkeypatch.setenv("WAYSIDE_BROKER", site.broker.url)
+    monkeypatch.chdir(tmp_path)
+
+    def told(word: str) -> str:
+        # The guide's minutes begin with this node's first footage.
+        at = re.fullmatch(r"2026-11-22T1(\d):0\d:(\d\d)\+07:00", word)
+        if at is not None:
+            seconds = min(int(at[2]) + 60 * (int(at[1]) - 4), 2) if int(at[2]) != 3 else 0
+            return format_rfc3339(site.start_ns + seconds * NS_PER_S)
+        return NODE if word in ("n7f3k2q", "songkhla-pao/hatyai-012/n7f3k2q") else word
+
+    app = build()
+    for line in words("centre"):
+        said = CliRunner().invoke(app, [*map(told, line)])
+        match line[1]:
+            case "sheet":  # this node's vision is off, and says so
+                assert (said.exit_code, "switched off" in said.output) == (1, True), said.output
+            case "cancel":  # this node was never asked for that clip
+                assert (said.exit_code, "unknown_job" in said.output) == (2, True), said.output
+            case _:
+                assert said.exit_code == 0, (line, said.output)
+    assert (tmp_path / "clip.mp4").exists()
