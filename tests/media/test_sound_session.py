@@ -96,14 +96,14 @@ def test_a_camera_that_comes_back_is_heard_again_in_a_run_of_its_own(tmp_path: P
     first = SpeakingCamera(film)
     with Hearing(first.url, tmp_path / "data") as hearing:
         with first:
-            wait_until(lambda: first.heard_s > 2.5, "the camera is not listened to", limit_s=30.0)
+            wait_until(lambda: first.heard_s > 3, "the camera is not listened to", limit_s=30.0)
         with SpeakingCamera(film, port=first.port) as again:
-            wait_until(lambda: again.heard_s > 2.5, "the camera is not listened to again", limit_s=30.0)
+            wait_until(lambda: again.heard_s > 3, "the camera is not listened to again", limit_s=30.0)
     before, after = ([closed for closed in hearing.closes if closed.run == run] for run in (1, 2))
     for closes in (before, after):
         syncs = [measure(hearing.data_dir / closed.path) for closed in closes]
         assert any(sync.offsets_ms for sync in syncs)
         assert max(sync.worst_ms for sync in syncs) <= LIMIT_MS
     assert hearing.recorder.counts.lost == 0
-    assert hearing.outages[-1].start_wall_ns == before[-1].end_wall_ns
-    assert hearing.outages[-1].end_wall_ns == after[0].start_wall_ns
+    (told,) = (each for each in hearing.outages if each.end_wall_ns)
+    assert (told.start_wall_ns, told.end_wall_ns) == (before[-1].end_wall_ns, after[0].start_wall_ns)
