@@ -17,7 +17,7 @@ from tests.rigs.speaking_camera import Habits, SpeakingCamera
 
 LIMIT_MS = 40.0
 # Since sound was asked for; a beep each second, and the first GOP has no sound track yet.
-LASTS_S = 6.0
+LASTS_S = 7.0
 MULAW = FlashSettings("mulaw.mov", "pcm_mulaw", 8_000, seconds=40)
 AAC = FlashSettings("aac.mov", seconds=40, b_frames=2)
 CAMERAS = {
