@@ -70,8 +70,8 @@ def test_who_stands_still_for_an_hour_is_one_track_though_a_third_of_the_looks_m
     ids = set()
     for second in range(3600):
         box = _box(0.5 + jitter.uniform(-0.004, 0.004))
-        seen = [Detection(box, Label.PERSON, jitter.uniform(0.3, 0.8))] if jitter.random() > 0.33 or second < 5 else []
-        ids |= {track.track_id for track in _confirmed(tracker.update(seen, second * NS_PER_S, []))}
+        seen = [Detection(box, Label.PERSON, jitter.uniform(0.4, 0.8))] if jitter.random() > 0.33 or second < 5 else []
+        ids |= {track.track_id for track in tracker.update(seen, second * NS_PER_S, []).living}
     assert ids == {1}
 
 
@@ -117,6 +117,14 @@ def test_a_weak_box_continues_a_track_and_never_begins_one() -> None:
     assert not any(one.living for one in _watch(tracker, 2, lambda _: [_person(0.5, 0.3)]))
     seen = _watch(tracker, 4, lambda at_s: [_person(0.5, 0.8 if at_s < 3 else 0.25)], start_s=2)
     assert [(track.track_id, track.is_coasting) for track in seen[-1].living] == [(1, False)]
+
+
+@pytest.mark.parametrize(("score", "is_believed"), [(0.42, False), (0.5, True)])
+def test_a_walker_who_seems_to_stand_at_a_post_for_long_is_doubted(score: float, *, is_believed: bool) -> None:
+    seen = _watch(Tracker(), 25, lambda at_s: [_person(0.1 + 0.05 * min(at_s, 4), 0.8 if at_s < 4 else score)])
+    assert len(_confirmed(seen[5 * FPS])) == 1
+    assert bool(_confirmed(seen[-1])) is is_believed
+    assert seen[-1].living[0].track_id == 1
 
 
 def test_a_standing_thing_is_not_believed_for_one_lucky_look() -> None:
