@@ -204,7 +204,7 @@ CREATE TABLE IF NOT EXISTS command_attempt (    -- how often an unfinished comma
 
 CREATE TABLE IF NOT EXISTS command_job (        -- how far an unfinished long command has got
     jti  TEXT PRIMARY KEY,
-    data BLOB NOT NULL                          -- JSON of agent.commands.clipjob.ClipJob
+    data BLOB NOT NULL                          -- JSON of clipjob.ClipJob or sheet.SheetJob
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS command_counter (    -- counters used within the window, per issuer

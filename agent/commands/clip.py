@@ -18,7 +18,8 @@ from agent.commands.trust import Trust
 from agent.commands.upload import Upload, UploadPolicy, abandon_tus, check_target, upload_put, upload_tus
 from agent.commands.work import Outcome, Work
 from agent.contract.commands import AnswerState
-from agent.contract.requests import ClipExportArgs, ClipPlanArgs, ClipPlanResult
+from agent.contract.requests import ClipExportArgs, ClipPlanArgs, ClipPlanResult, SheetArgs
+from agent.contract.wire import WireGap
 from agent.errors import ClipRefused, CommandFailed, CommandRejected, UploadError
 from agent.recording.cut import ClipPlan
 from agent.recording.exporter import ExportedFile, export_clip
@@ -75,13 +76,17 @@ def _resumed(work: Work, args: ClipExportArgs, folder: Path) -> ClipJob | None:
     job = saved(work.conn, work.payload.jti)
     if job is None or not are_files_there(job, folder):
         return None
-    if job.sent < len(job.result.files):
-        told = {gap.start for gap in job.result.gaps}
-        now = wire_gaps(plan_of(work, args.camera, args.start, args.end))
-        if any(gap.reason == GapReason.ERASED and gap.start not in told for gap in now):
-            return None
+    if job.sent < len(job.result.files) and is_erased_since(work, args, job.result.gaps):
+        return None
     _log.info("export goes on", jti=work.payload.jti, files=len(job.result.files), sent=job.sent)
     return job
+
+
+def is_erased_since(work: Work, args: ClipExportArgs | SheetArgs, told: tuple[WireGap, ...]) -> bool:
+    """Whether a person had some of it deleted since these gaps were found."""
+    known = {gap.start for gap in told}
+    now = wire_gaps(plan_of(work, args.camera, args.start, args.end))
+    return any(gap.reason == GapReason.ERASED and gap.start not in known for gap in now)
 
 
 def _send(work: Work, args: ClipExportArgs, job: ClipJob, policy: UploadPolicy, progress: _Progress) -> ClipJob:

@@ -6,12 +6,14 @@ The node finds the pictures by its own box headers and hands their bytes to visi
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from agent.commands.clip import check_addresses, plan_of, require_time
+from agent.commands import journal
+from agent.commands.clip import check_addresses, is_erased_since, plan_of, require_time
 from agent.commands.clipjob import exports_of, remove
 from agent.commands.clipresult import wire_gaps, wire_span
 from agent.commands.upload import Upload, upload_put, upload_tus
@@ -27,16 +29,57 @@ from agent.recording.sheet import SheetGap, SheetStill, plan_sheet
 from agent.recording.sheet import SheetTile as PlannedTile
 from agent.recording.sheetwords import gap_words, label_of, note_of, title_of
 from agent.recording.stillfile import read_still
-from agent.units import format_rfc3339
+from agent.store import transaction
+from agent.units import NS_PER_MS, format_rfc3339
 
 # A link's frame carries 32 MiB; 24 IDRs of 4K at 16 Mbit/s are some 20 MB. What is beyond is left out, and says so.
 _MOST_BYTES: Final = 28 << 20
 
 
+class SheetJob(msgspec.Struct, frozen=True):
+    """A sheet on its way, in the journal: `result` is what the answer will say, its JPEG lies in `exports/{jti}`, and
+    `place` is where its upload stands at the receiver."""
+
+    result: SheetResult
+    place: str = ""
+
+
 def make_sheet(work: Work) -> Outcome:
-    """Taken up anew after a restart: it takes seconds, and the same address takes the same span again."""
+    """What a former process had made is sent on; where that had arrived, the receiver says so."""
     args = msgspec.json.decode(work.payload.args, type=SheetArgs)
     policy = check_addresses(work, (args.upload_url,))
+    folder = exports_of(work.facts.data_dir, work.payload.jti)
+    try:
+        job = _resumed(work, args, folder) or _made(work, args, folder)
+        if isinstance(job, Outcome):
+            return job
+        require_time(work, args.upload_expires)
+        path = folder / job.result.file.name
+        upload = Upload(path, job.result.file.sha256, args.upload_url, job.place, content_type="image/jpeg")
+        if args.upload_method == "put":
+            upload_put(upload, policy, stop=work.stop)
+        else:
+            upload_tus(upload, policy, stop=work.stop, on_place=lambda place: _save(work, SheetJob(job.result, place)))
+    finally:
+        # A node that ends keeps it for the next one.
+        if not work.stop.is_set():
+            remove(folder)
+    if job.result.gaps:
+        return Outcome(AnswerState.PARTIAL, job.result, "gaps", "parts are missing, see gaps")
+    return Outcome(AnswerState.SUCCEEDED, job.result)
+
+
+def _resumed(work: Work, args: SheetArgs, folder: Path) -> SheetJob | None:
+    data = journal.saved_job(work.conn, work.payload.jti)
+    if data is None:
+        return None
+    job = msgspec.json.decode(data, type=SheetJob)
+    is_there = (folder / job.result.file.name).is_file()
+    return job if is_there and not is_erased_since(work, args, job.result.gaps) else None
+
+
+def _made(work: Work, args: SheetArgs, folder: Path) -> SheetJob | Outcome:
+    """The sheet on disk and in the journal, or how the command ends without one."""
     plan = plan_of(work, args.camera, args.start, args.end)
     if not plan.files:
         return _nothing(plan)
@@ -44,14 +87,7 @@ def make_sheet(work: Work) -> Outcome:
     planned = plan_sheet(plan, args.stills)
     wanted, pictures = _gather(work, plan, planned)
     jpeg = work.hands.sheet(wanted, pictures)
-    require_time(work, args.upload_expires)
-    folder = exports_of(work.facts.data_dir, work.payload.jti)
-    try:
-        path = _write(folder, f"{plan.camera}_{plan.asked.start_ns // 10**6}.jpg", jpeg)
-        upload = Upload(path, hashlib.sha256(jpeg).hexdigest(), args.upload_url, content_type="image/jpeg")
-        (upload_put if args.upload_method == "put" else upload_tus)(upload, policy, stop=work.stop)
-    finally:
-        remove(folder)
+    path = _write(folder, f"{plan.camera}_{plan.asked.start_ns // NS_PER_MS}.jpg", jpeg)
     shown = [tile.wall_ns for tile, told in zip(planned, wanted.tiles, strict=True) if told.size_bytes]
     result = SheetResult(
         camera=plan.camera,
@@ -61,14 +97,19 @@ def make_sheet(work: Work) -> Outcome:
         file=ClipFileData(
             name=path.name,
             bytes=len(jpeg),
-            sha256=upload.sha256,
+            sha256=hashlib.sha256(jpeg).hexdigest(),
             start=format_rfc3339(plan.asked.start_ns),
             end=format_rfc3339(plan.asked.end_ns),
         ),
     )
-    if plan.is_partial:
-        return Outcome(AnswerState.PARTIAL, result, "gaps", "parts are missing, see gaps")
-    return Outcome(AnswerState.SUCCEEDED, result)
+    job = SheetJob(result)
+    _save(work, job)
+    return job
+
+
+def _save(work: Work, job: SheetJob) -> None:
+    with transaction(work.conn):
+        journal.save_job(work.conn, work.payload.jti, msgspec.json.encode(job))
 
 
 def _nothing(plan: ClipPlan) -> Outcome:
@@ -111,7 +152,10 @@ def _write(folder: Path, name: str, jpeg: bytes) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / name
-        path.write_bytes(jpeg)
+        with path.open("wb") as file:
+            file.write(jpeg)
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as exc:
         raise DiskError(path=str(folder), error=exc.strerror or "", remedy="free some space") from exc
     return path

@@ -15,6 +15,7 @@ class _NeverTakes(BaseHTTPRequestHandler):
     server: NeverTakes
 
     def do_POST(self) -> None:
+        self.server.stated_bytes = int(self.headers["Upload-Length"])
         self._answer(201, {"Location": self.path, "Upload-Offset": "0"})
 
     def do_PATCH(self) -> None:
@@ -23,7 +24,11 @@ class _NeverTakes(BaseHTTPRequestHandler):
         self._answer(503, {})
 
     def do_HEAD(self) -> None:
-        self._answer(503, {})
+        # As if all of it had arrived before the answer to the last piece was lost.
+        if self.server.takes.is_set():
+            self._answer(200, {"Upload-Offset": str(self.server.stated_bytes)})
+        else:
+            self._answer(503, {})
 
     def do_DELETE(self) -> None:
         self.server.forgotten.set()
@@ -40,12 +45,14 @@ class _NeverTakes(BaseHTTPRequestHandler):
 
 
 class NeverTakes(ThreadingHTTPServer):
-    """A tus receiver that accepts an upload and then never a byte of it."""
+    """A tus receiver that accepts an upload and then, until `takes` is set, never a byte of it."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _NeverTakes)
         self.tried = threading.Event()
         self.forgotten = threading.Event()
+        self.takes = threading.Event()
+        self.stated_bytes = 0
 
     @property
     def url(self) -> str:

@@ -12,12 +12,15 @@ import pytest
 
 from agent.centre.receive import Announced, Receiver
 from agent.commands.clipjob import EXPORTS
-from agent.contract.commands import AnswerState
+from agent.commands.dispatch import Inbound
+from agent.contract.commands import AnswerState, encode_unsigned
 from agent.contract.requests import SheetResult
 from agent.recording.sheet import MAX_SHEET_BYTES
 from agent.vision.detector import BgrImage
+from tests.broker import wait_until
 from tests.clip.footage import Where
 from tests.commands.desk import Node, at
+from tests.commands.lines import never_takes
 
 WAIT_S = 20.0
 
@@ -28,9 +31,13 @@ def receiver() -> Iterator[Receiver]:
         yield running
 
 
-def args(announced: Announced, end_s: float = 4, **more: object) -> dict[str, object]:
+def args_of(url: str, end_s: float = 4, **more: object) -> dict[str, object]:
     span = {"camera": "c01", "from": at(0), "to": at(end_s)}
-    return {**span, "upload_url": announced.url, "upload_method": "tus", **more}
+    return {**span, "upload_url": url, "upload_method": "tus", **more}
+
+
+def args(announced: Announced, end_s: float = 4, **more: object) -> dict[str, object]:
+    return args_of(announced.url, end_s, **more)
 
 
 def test_a_sheet_of_a_whole_span_arrives_and_is_an_access(node: Node, receiver: Receiver, tmp_path: Path) -> None:
@@ -71,6 +78,22 @@ def test_what_a_scene_masks_is_black_on_the_sheet(node: Node, receiver: Receiver
     sheet = cv2.imread(str(received.path))
     assert sheet is not None
     assert sheet[60:200, 20:300].max() < 30
+
+
+def test_a_sheet_that_was_being_sent_when_the_node_ended_is_sent_on_and_not_made_again(node: Node) -> None:
+    with never_takes() as receiver:
+        command = node.command("sheet", args_of(receiver.url))
+        with node.running():
+            node.dispatcher.offer(Inbound(command.name, encode_unsigned(command), is_retained=False))
+            assert receiver.tried.wait(WAIT_S)
+        assert node.finals(command) == []
+        node.restart()
+        receiver.tried.clear()
+        receiver.takes.set()
+        with node.running():
+            wait_until(lambda: bool(node.finals(command)), "the sheet was not taken up")
+    assert node.final(command).state is AnswerState.SUCCEEDED
+    assert len(node.sheets) == 1
 
 
 def test_a_span_without_footage_and_vision_that_is_off_say_so(node: Node, receiver: Receiver, tmp_path: Path) -> None:
