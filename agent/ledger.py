@@ -222,7 +222,7 @@ def _decode(line: bytes) -> LedgerRecord | None:
     """None for a line that is torn, altered or not ours."""
     try:
         found = _decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # brackets without end
         return None
     body = _Body(found.boot, found.data, found.mono_ns, found.seq, found.type, found.v, found.wall_ns)
     if zlib.crc32(_encoder.encode(body)) != found.crc32:
@@ -267,13 +267,13 @@ def _last_record(path: Path) -> LedgerRecord | None:
 def _cut_torn_end(path: Path) -> LedgerRecord | None:
     """Cut what follows the last whole record, if that is one unfinished or unreadable line; return that record."""
     with path.open("r+b") as file:
-        size = file.seek(0, os.SEEK_END)
-        start = max(size - _TAIL_BYTES, 0)
+        start = max(file.seek(0, os.SEEK_END) - _TAIL_BYTES, 0)
         file.seek(start)
-        tail = file.read()
-        end = len(tail)
+        if b"\n" not in (tail := file.read())[:-1]:
+            # Longer than any line of ours; what were left of it would swallow the next record.
+            start, tail = 0, path.read_bytes()
         is_terminated = tail.endswith(b"\n")
-        begin = tail.rfind(b"\n", 0, end - 1 if is_terminated else end) + 1
+        begin = tail.rfind(b"\n", 0, len(tail) - is_terminated) + 1
         if tail and (not is_terminated or _decode(tail[begin:]) is None):
             file.truncate(start + begin)
             os.fsync(file.fileno())

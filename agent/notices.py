@@ -264,4 +264,8 @@ def encode_notice(notice: Notice) -> bytes:
 
 def decode_notice(header: bytes) -> Notice:
     """Raises msgspec.ValidationError (a msgspec.DecodeError) for anything that is not one of the notices above."""
-    return _decoder.decode(header)
+    try:
+        return _decoder.decode(header)
+    except (UnicodeDecodeError, RecursionError) as exc:
+        # Text that is not UTF-8: msgspec lets Python's own error through.
+        raise msgspec.ValidationError(str(exc)) from exc

@@ -7,7 +7,11 @@ from enum import StrEnum
 
 from agent.errors import SegmentDamaged
 from agent.recording.naming import SegmentName
-from agent.units import WallSpan
+from agent.units import NS_PER_S, WallSpan
+
+# The recorder turns to a new file after a minute or so; a day stands for any clock or camera. What claims more would
+# make every look-up in the index begin that much earlier.
+MAX_SEGMENT_NS = 86_400 * NS_PER_S
 
 
 class SegmentState(StrEnum):

@@ -13,10 +13,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from agent.errors import SegmentDamaged
 from agent.notices import SegmentClosed, SegmentOpened
 from agent.recording import retiming
-from agent.recording.catalog import SegmentRow, SegmentState
+from agent.recording.catalog import MAX_SEGMENT_NS, SegmentRow, SegmentState
 from agent.recording.naming import SegmentName
 from agent.units import WallSpan
 
@@ -52,6 +54,8 @@ class CameraUsage:
 
 _COLUMNS = "path, camera, boot, run, n, start_wall_ns, end_wall_ns, frames, bytes, state"
 _Place = tuple[int, int, int]
+# SQLite's integers; it refuses more with an OverflowError. Half of that leaves room for the sums of two.
+_MAX_INT = 2**62
 _FOOTAGE = "state IN ('open', 'closed')"
 
 
@@ -71,6 +75,8 @@ def closed(conn: sqlite3.Connection, notice: SegmentClosed) -> None:
     """A camera closed a segment. Raises SegmentDamaged as `opened` does, and for an end before the start."""
     if notice.end_wall_ns < notice.start_wall_ns or notice.frames < 0 or notice.bytes < 0:
         raise SegmentDamaged(path=notice.path, reason="a segment cannot end before it starts")
+    if notice.end_wall_ns - notice.start_wall_ns > MAX_SEGMENT_NS:
+        raise SegmentDamaged(path=notice.path, reason="it claims to be longer than a day")
     found = replace(
         _told(notice),
         end_wall_ns=notice.end_wall_ns,
@@ -109,6 +115,9 @@ def check_path(notice: SegmentOpened | SegmentClosed) -> SegmentName:
         notice.n,
     ):
         raise SegmentDamaged(path=notice.path, camera=notice.camera, reason="not a path of this camera's folder")
+    numbers = [value for value in msgspec.structs.astuple(notice) if isinstance(value, int)]
+    if not all(-_MAX_INT <= value <= _MAX_INT for value in numbers):
+        raise SegmentDamaged(path=notice.path, camera=notice.camera, reason="a number beyond what the index can hold")
     return name
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -17,6 +17,10 @@ _NAME = re.compile(
     r"(?P<y>\d{4})(?P<mo>\d\d)(?P<d>\d\d)T(?P<h>\d\d)(?P<mi>\d\d)(?P<s>\d\d)(?P<ms>\d{3})Z\.mp4",
     re.ASCII,
 )
+
+
+# What the index can hold: a comment is the word of a camera's process, and SQLite refuses more with an OverflowError.
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -70,12 +74,12 @@ class SegmentComment(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     camera: str
-    boot: int
+    boot: Int64
     boot_id: str
-    run: int
-    n: int
-    start_wall_ns: int
-    start_mono_ns: int
+    run: Int64
+    n: Int64
+    start_wall_ns: Int64
+    start_mono_ns: Int64
     clock_quality: Literal["synced", "holdover", "unsynced"]
     clock_error_s: float | None
     sound: str = ""
@@ -89,5 +93,6 @@ class SegmentComment(msgspec.Struct, frozen=True, kw_only=True):
         """None for a comment that is not ours."""
         try:
             return msgspec.json.decode(text, type=cls)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            # RecursionError: a field of a later version may hold anything, also a hundred thousand brackets.
             return None

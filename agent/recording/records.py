@@ -207,5 +207,6 @@ def decode_record(name: str, data: bytes) -> Record | None:
         return None
     try:
         return _decoders[RecordType(name)].decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # RecursionError: of a field that a later version adds, nested without end.
         return None

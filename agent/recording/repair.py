@@ -11,8 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from agent.errors import SegmentDamaged
+from agent.recording.catalog import MAX_SEGMENT_NS, SegmentRow, SegmentState
 from agent.recording.folder import disk_error, sync_folder
-from agent.recording.index import SegmentRow, SegmentState
 from agent.recording.naming import SegmentComment, SegmentName
 from agent.recording.segment import SegmentScan, scan
 from agent.recording.segment_file import open_segment
@@ -26,9 +26,8 @@ _YOUNG_NS = 10 * NS_PER_S
 _MAX_EMPTY_BYTES = 1 << 20
 # A bad block, a broken directory entry, an owner set by hand: the rest of the ring is not to wait for it.
 _OF_ONE_FILE = frozenset({errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.EACCES, errno.EPERM})
-# The recorder turns to a new file after a minute or so; a day stands for any clock or camera. What claims more would
-# make every look-up in the index begin that much earlier.
-_MAX_SEGMENT_NS = 86_400 * NS_PER_S
+# The end of 2199: beyond it nothing is footage, and int64 ends in 2262.
+_LATEST_WALL_NS = 7_258_118_400 * NS_PER_S
 
 
 class Finding(StrEnum):
@@ -91,8 +90,10 @@ def closed_row(name: SegmentName, found: SegmentScan) -> SegmentRow | None:
     span = found.span
     if span is None:
         return None
-    if span.duration_ns > _MAX_SEGMENT_NS:
+    if span.duration_ns > MAX_SEGMENT_NS:
         raise SegmentDamaged(reason="it claims to be longer than a day", intact_bytes=found.intact_bytes)
+    if not 0 <= span.start_ns <= _LATEST_WALL_NS:
+        raise SegmentDamaged(reason="it claims a time that no clock shows", intact_bytes=found.intact_bytes)
     row = _row(
         name, span.start_ns, span.end_ns, state=SegmentState.CLOSED, frames=found.frames, size_bytes=found.size_bytes
     )
@@ -136,7 +137,7 @@ def _look(path: Path, descriptor: int, name: SegmentName, *, may_repair: bool) -
 
     # A check reads everything; the index takes a closed segment's own word, as it takes the recorder's notice.
     summary = read_summary(read_at, size_bytes) if may_repair else None
-    if summary is not None and summary.end_wall_ns - summary.start_wall_ns <= _MAX_SEGMENT_NS:
+    if summary is not None and summary.end_wall_ns - summary.start_wall_ns <= MAX_SEGMENT_NS:
         return Looked(Finding.WHOLE, _summed_up(name, summary, size_bytes))
     try:
         found = scan(read_at, size_bytes)

@@ -103,3 +103,18 @@ def test_a_second_writer_is_refused_and_readers_see_that_one_runs(tmp_path: Path
 def test_a_type_of_a_later_version_is_no_error() -> None:
     assert decode_record("teleported", b"{}") is None
     assert decode_record(RecordType.OUTAGE, b'{"camera": 5}') is None
+
+
+@pytest.mark.parametrize("torn", [b"\x00" * 1_000_000, b"\x00" * 999_999 + b"\n"])
+def test_a_torn_end_of_any_length_is_cut_so_that_it_does_not_swallow_the_next_record(
+    tmp_path: Path, torn: bytes
+) -> None:
+    write(tmp_path, 2)
+    path = only_file(tmp_path)
+    before = path.stat().st_size
+    path.write_bytes(path.read_bytes() + torn)
+    writer = Ledger(tmp_path, SetClock(), boot=1)
+    assert path.stat().st_size == before
+    writer.append("agent_stopped", AgentStopped())
+    writer.close()
+    assert [record.seq for record in read_ledger(tmp_path)] == [1, 2, 3]
