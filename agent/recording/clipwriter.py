@@ -117,7 +117,9 @@ class ClipWriter:
 def _copy_some(source: int, out: int, at: int, count: int) -> int:
     """Copy up to `count` bytes at `at` of source to out's current position, inside the kernel."""
     try:
-        return os.copy_file_range(source, out, count, at)
+        # 0 without an error: the file ends, or a FUSE server or an older kernel that cannot (copy_file_range(2), BUGS).
+        if copied := os.copy_file_range(source, out, count, at):
+            return copied
     except OSError as exc:
         if exc.errno not in _CANNOT_COPY:
             raise
