@@ -12,7 +12,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,7 +31,7 @@ from agent.recording.clipwriter import ClipWriter
 from agent.recording.exporter import comment_of, export_clip
 from agent.recording.repair import look
 from agent.recording.ringclip import plan_from_ring
-from agent.store import open_store, transaction
+from agent.store import STORE_NAME, open_store, transaction
 from agent.units import NS_PER_S, WallSpan, format_rfc3339
 
 CAMERAS: Final = 4
@@ -73,7 +74,7 @@ def run(runs: int, folder: Path | None, say: Say) -> list[Row]:
     `clip_vs_cp/hashed`: with the SHA-256 of what was written and synced, against `cp`, `sha256sum` and `sync`;
     `clip_vs_ffmpeg`: the whole command with its start, hash and sync, against ffmpeg cutting from one file of a day
     that survives a power cut as ours do (fragments of a second); `clip_vs_ffmpeg/indexed`: from a plain MP4 that was
-    closed in order and has its whole index in front. `lookup_p99_ms/…`: the index alone. Raises BenchError.
+    closed in order and has its whole index in front. The look-ups: `lookups`. Raises BenchError.
     """
     (film,) = make_films(cache_folder(), 1, say)
     with TemporaryDirectory(prefix="wayside-bench-", dir=folder) as name:
@@ -231,35 +232,67 @@ def _run(*argv: str) -> float:
 
 
 def lookups(root: Path, days: Sequence[int], runs: int, say: Say) -> list[Row]:
-    """p99 of finding the segments of a random minute of a random camera, for rings of so many days."""
-    stores: dict[int, sqlite3.Connection] = {}
+    """p99 of finding the segments of a random minute of a random camera, in rings of so many days, against the first.
+
+    `lookup_p99_ms`: with the opening of the store, as a command does it. `lookup_kept_p99_ms`: with a connection that
+    stays open. `…/cpu`: the thread's processor time, which other work on the machine does not lengthen. The rings take
+    turns, look-up by look-up, so that a moment of other work meets them alike.
+    """
     for count in days:
-        data_dir = root / f"{count}d"
-        ensure_ring(data_dir)
+        ensure_ring(root / f"{count}d")
         say(f"indexing {count} days: {count * _PER_DAY} rows")
-        fill_index(data_dir, count)
-        stores[count] = open_store(data_dir, readonly=True)
-    try:
-        found: dict[int, list[Pair]] = {count: [] for count in days}
-        for number in range(runs):
-            for count, conn in stores.items():
-                found[count].append(Pair(_p99_ms(conn, count, seed=number)))
-        return [median_row(f"lookup_p99_ms/{count}d", found[count], unit="ms") for count in days]
-    finally:
-        for conn in stores.values():
-            conn.close()
+        fill_index(root / f"{count}d", count)
+        # Into the page cache, where the kernel has not begun to drop it.
+        with (root / f"{count}d" / STORE_NAME).open("rb") as file:
+            while file.read(1 << 20):
+                pass
+    rows: list[Row] = []
+    with ExitStack() as stack:
+        kept = {count: stack.enter_context(closing(open_store(root / f"{count}d", readonly=True))) for count in days}
+        for measure, clock in (("lookup_p99_ms", time.perf_counter), ("lookup_p99_ms/cpu", time.thread_time)):
+            sides = {count: partial(_opened_lookup, root / f"{count}d", clock) for count in days}
+            rows += _flatness(measure, sides, runs)
+        for measure, clock in (("lookup_kept_p99_ms", time.perf_counter), ("lookup_kept_p99_ms/cpu", time.thread_time)):
+            rows += _flatness(measure, {count: partial(_lookup, conn, clock) for count, conn in kept.items()}, runs)
+    return rows
 
 
-def _p99_ms(conn: sqlite3.Connection, days: int, seed: int) -> float:
+def _flatness(measure: str, sides: Mapping[int, Callable[[str, WallSpan], float]], runs: int) -> list[Row]:
+    """A row a ring, against the smallest."""
+    found = [_p99s_ms(sides, seed=number) for number in range(runs)]
+    first = min(sides)
+    return [
+        median_row(
+            f"{measure}/{count}d", [Pair(each[count], each[first]) for each in found], unit="ms", peer_name=f"{first} d"
+        )
+        for count in sides
+    ]
+
+
+def _p99s_ms(sides: Mapping[int, Callable[[str, WallSpan], float]], seed: int) -> dict[int, float]:
     chance = random.Random(seed)  # noqa: S311 - which minutes are looked up is no secret
-    took_s: list[float] = []
+    took_s: dict[int, list[float]] = {days: [] for days in sides}
     for number in range(_WARM + _LOOKUPS):
-        start_ns = ring.START_WALL_NS + chance.randrange(days * dayfile.DAY_S - CLIP_S) * NS_PER_S
-        camera = f"c{chance.randrange(CAMERAS) + 1:02d}"
-        began_s = time.perf_counter()
-        rows = index.segments(conn, camera, WallSpan(start_ns, start_ns + CLIP_S * NS_PER_S))
-        if number >= _WARM:
-            took_s.append(time.perf_counter() - began_s)
-        if not rows:
-            raise BenchError(problem="a look-up found nothing", camera=camera, start_wall_ns=start_ns)
-    return 1000 * sorted(took_s)[len(took_s) * 99 // 100]
+        for days, look_up in sides.items():
+            start_ns = ring.START_WALL_NS + chance.randrange(days * dayfile.DAY_S - CLIP_S) * NS_PER_S
+            camera = f"c{chance.randrange(CAMERAS) + 1:02d}"
+            seconds = look_up(camera, WallSpan(start_ns, start_ns + CLIP_S * NS_PER_S))
+            if number >= _WARM:
+                took_s[days].append(seconds)
+    return {days: 1000 * sorted(each)[len(each) * 99 // 100] for days, each in took_s.items()}
+
+
+def _opened_lookup(data_dir: Path, clock: Callable[[], float], camera: str, span: WallSpan) -> float:
+    began_s = clock()
+    with closing(open_store(data_dir, readonly=True)) as conn:
+        _lookup(conn, clock, camera, span)
+        return clock() - began_s
+
+
+def _lookup(conn: sqlite3.Connection, clock: Callable[[], float], camera: str, span: WallSpan) -> float:
+    began_s = clock()
+    rows = index.segments(conn, camera, span)
+    seconds = clock() - began_s
+    if not rows:
+        raise BenchError(problem="a look-up found nothing", camera=camera, start_wall_ns=span.start_ns)
+    return seconds
