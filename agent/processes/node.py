@@ -20,6 +20,7 @@ from agent.contract.topics import parse_topic
 from agent.contract.wire import encode
 from agent.enrolment.clock_floor import save_time
 from agent.enrolment.renewer import RENEWAL_BACKOFF, Renewer, home_of
+from agent.errors import DiskError, StoreError
 from agent.link_server import LinkServer
 from agent.mailbox import Mailbox
 from agent.messaging.alarm import Alarm, AlarmKind
@@ -32,19 +33,21 @@ from agent.processes.clockkeeper import ClockKeeper
 from agent.processes.erasing import keep_wishes
 from agent.processes.ground import prepare_ground
 from agent.processes.keeper import Keeper, KeeperFacts
+from agent.processes.limits import retention_limits
 from agent.processes.reception import Arrived, Reception
 from agent.processes.sealing import keep_chains
 from agent.processes.updating import MARKER_NAME
 from agent.recording import evidence
 from agent.recording.janitor import Janitor
 from agent.recording.records import AgentStopped
-from agent.recording.retention import RetentionLimits
-from agent.stage import Stage
+from agent.stage import Backoff, Stage
 from agent.store import transaction
 
 # A sweep costs some ms; a minute of eight cameras at 8 Mbit/s is 0.5 GB, far below `min_free`.
 _SWEEP_S: Final = 30.0
 _KEEPER_LIMIT_S: Final = 10.0
+# Below the limit: who waits to try again lives.
+_KEEPER_RETRY_S: Final = 4.0
 _JOIN_S: Final = 5.0
 # 144 small writes a day; a boot without any clock is at most this much behind.
 _SAVE_TIME_S: Final = 600.0
@@ -75,7 +78,13 @@ class _NodeProcess:
         self._uplink = self._make_uplink()
         self._server: LinkServer | None = None
         self._stages = [
-            Stage("keeper", self._keep, stop=self._workers_stop),
+            Stage(
+                "keeper",
+                self._keep,
+                stop=self._workers_stop,
+                backoff=Backoff(max_s=_KEEPER_RETRY_S),
+                on_failure=self._miss_store,
+            ),
             Stage("commands", self._dispatcher.run_commands, stop=self._workers_stop),
             Stage("jobs", self._dispatcher.run_jobs, stop=self._workers_stop),
             Stage("sheets", self._dispatcher.run_sheets, stop=self._workers_stop),
@@ -230,6 +239,11 @@ class _NodeProcess:
         finally:
             conn.close()
 
+    def _miss_store(self, failure: Exception) -> None:
+        """A full or failing disk is no hang: another process would stand before the same disk."""
+        if isinstance(failure, StoreError | DiskError):
+            self._progress.beat("keeper")
+
     def _tick(self) -> None:
         """Each round of the keeper: say that it lives, and let the uplink look whether the cameras' states changed."""
         self._progress.beat("keeper")
@@ -238,8 +252,7 @@ class _NodeProcess:
 
     def _sweep(self) -> None:
         ground = self._ground
-        storage = ground.config.storage
-        limits = RetentionLimits(storage.max_ring_bytes, storage.min_free_bytes, storage.keep_days)
+        limits = retention_limits(ground.config)
         conn = ground.connect()
         try:
             janitor = Janitor(ground.data_dir, conn, ground.ledger, clock=ground.clock, limits=limits)

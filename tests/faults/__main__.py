@@ -12,13 +12,14 @@ from pathlib import Path
 
 from agent import log
 from tests.broker import Broker
-from tests.faults import campaigns, clocks, fuzz, sound
+from tests.faults import campaigns, clocks, disks, fuzz, sound
 from tests.recording import evidence
 from tests.rigs.films import FilmSettings, make_film
 from tests.rigs.rtsp import RtspCamera
 
 _ROUNDS = 5
-_POWER_CUTS = 20
+_POWER_CUTS = 200
+_CUTS_OF_ONE_RING = 50
 _OUTAGE_S = 30.0
 _RTSP_S = 66.0
 _MUTATIONS = 1000
@@ -44,7 +45,11 @@ def main(names: list[str]) -> int:
         }
         todo["evidence"] = lambda: _tamper(root / "evidence")
         todo["camera"] = lambda: campaigns.camera_fault(root / "camera")
-        todo["power"] = lambda: campaigns.power_cuts(root / "power", _POWER_CUTS, ffmpeg)
+        todo["power"] = lambda: campaigns.power_cuts(root / "power", _POWER_CUTS, ffmpeg, of_one_ring=_CUTS_OF_ONE_RING)
+        todo["disk-full"] = lambda: disks.disk_fault(root / "disk-full", disks.tmpfs, disks.FULL)
+        todo["disk-readonly"] = lambda: disks.disk_fault(root / "disk-readonly", disks.failing, disks.READ_ONLY)
+        todo["disk-eio"] = lambda: disks.disk_fault(root / "disk-eio", disks.failing, disks.BROKEN)
+        todo["disk-unplugged"] = lambda: disks.disk_fault(root / "disk-unplugged", disks.image, disks.UNPLUGGED)
         todo["broker"] = lambda: _with_broker(
             root / "broker", lambda here, broker: campaigns.broker_outage(here, broker, _OUTAGE_S)
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import signal
+import statistics
 import subprocess
 import sys
 import threading
@@ -77,32 +78,51 @@ def camera_fault(folder: Path) -> list[str]:
     return [f"camera SIGKILL: c01 lost {lost_s} s, c02 {neighbour[0].frames} frames and 0 lost"]
 
 
-def power_cuts(folder: Path, rounds: int, ffmpeg: str) -> list[str]:
-    """SIGKILL of everything at random moments: what is on disk plays, and ends at most 2 s before the end."""
+def power_cuts(folder: Path, rounds: int, ffmpeg: str, *, of_one_ring: int = 50) -> list[str]:
+    """SIGKILL of everything at random moments: what is on disk plays, and ends at most 2 s before the end; recording
+    begins again within 20 s of each start. Each ring takes so many kills, and is looked at as a whole then."""
     lost_s: list[float] = []
+    start_s: list[float] = []
+    files = 0
     chance = random.Random(2)
-    agent = AgentUnderTest(folder, cameras=(CameraSetup("c01"), CameraSetup("c02")), vision=False, segment_s=3.0)
+    for number, first in enumerate(range(0, rounds, of_one_ring)):
+        agent = _cut_often(folder / str(number), min(of_one_ring, rounds - first), chance, lost_s, start_s)
+        assert agent.index_differences() == []
+        files += _play_all(agent, ffmpeg)
+    assert max(lost_s) <= 2.0 and max(start_s) <= 20.0, (max(lost_s), max(start_s))
+    return [
+        f"kill -9 of everything x {rounds}, two cameras: {files} segments all play, index equals disk, lost at worst"
+        f" {max(lost_s)} s (median {statistics.median(lost_s)}), records again {max(start_s)} s after a start at worst"
+        f" (median {statistics.median(start_s)})"
+    ]
+
+
+def _cut_often(
+    folder: Path, rounds: int, chance: random.Random, lost_s: list[float], start_s: list[float]
+) -> AgentUnderTest:
+    cameras = ("c01", "c02")
+    agent = AgentUnderTest(folder, cameras=tuple(map(CameraSetup, cameras)), vision=False, segment_s=3.0)
     for _ in range(rounds):
-        before = {camera: len(agent.runs(camera)) for camera in ("c01", "c02")}
+        before = {camera: agent.newest_run(camera) for camera in cameras}
+        began_ns = time.time_ns()
         agent.start()
-        for camera, runs in before.items():
-            wait_until(lambda camera=camera, runs=runs: len(agent.runs(camera)) > runs, "no footage", limit_s=40.0)
+        for camera, run in before.items():
+            wait_until(lambda camera=camera, run=run: agent.newest_run(camera) != run, "no footage", limit_s=40.0)
+        start_s.append(seconds_between(began_ns, time.time_ns()))
         threading.Event().wait(chance.uniform(0.0, 4.0))
         killed_ns = agent.kill_all()
-        lost_s.extend(seconds_between(agent.runs(camera)[-1].end_wall_ns, killed_ns) for camera in before)
-    assert agent.index_differences() == []
-    for camera in ("c01", "c02"):
-        for name, _ in agent.scans(camera):
-            told = subprocess.run(
-                [ffmpeg, "-v", "error", "-i", str(agent.data_dir / name.path()), "-f", "null", "-"],
-                capture_output=True,
-                check=True,
-            )
-            assert not told.stderr, f"{name}: {told.stderr.decode()}"
-    files = sum(len(agent.scans(camera)) for camera in ("c01", "c02"))
-    return [
-        f"power cut x {rounds}: {files} segments all play, index equals disk, worst loss {max(lost_s)} s of {lost_s}"
-    ]
+        lost_s.extend(seconds_between(agent.newest_end_ns(camera), killed_ns) for camera in cameras)
+    return agent
+
+
+def _play_all(agent: AgentUnderTest, ffmpeg: str) -> int:
+    """Every segment through ffmpeg, which must find nothing to complain of; how many there were."""
+    names = [name for camera in ("c01", "c02") for name, _ in agent.scans(camera)]
+    for name in names:
+        argv = [ffmpeg, "-v", "error", "-i", str(agent.data_dir / name.path()), "-f", "null", "-"]
+        told = subprocess.run(argv, capture_output=True, check=True)
+        assert not told.stderr, f"{name}: {told.stderr.decode()}"
+    return len(names)
 
 
 def broker_outage(folder: Path, broker: Broker, seconds: float) -> list[str]:

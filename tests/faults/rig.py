@@ -144,6 +144,30 @@ class AgentUnderTest:
                 found.append((name, segment.scan))
         return sorted(found, key=lambda each: each[0])
 
+    def newest_run(self, camera: str) -> tuple[int, int] | None:
+        """(boot, run) of the newest segment that holds a frame; None before there is one. Reads one file or two."""
+        newest = self._newest(camera)
+        return (newest[0].boot, newest[0].run) if newest is not None else None
+
+    def newest_end_ns(self, camera: str) -> int:
+        """Where its footage ends, as its own file says."""
+        newest = self._newest(camera)
+        assert newest is not None and newest[1].span is not None
+        return newest[1].span.end_ns
+
+    def _newest(self, camera: str) -> tuple[SegmentName, SegmentScan] | None:
+        folder = self.data_dir / "footage" / camera
+        names = sorted(
+            (name for path in folder.rglob("*.mp4") if (name := SegmentName.parse(_inside(path, self.data_dir)))),
+            reverse=True,
+        )
+        for name in names:
+            size = (self.data_dir / name.path()).stat().st_size
+            segment = read_segment(self.data_dir, name) if size else None
+            if segment is not None and segment.scan.span is not None:
+                return name, segment.scan
+        return None
+
     def runs(self, camera: str) -> list[RunOnDisk]:
         groups: dict[int, list[SegmentScan]] = {}
         try:
@@ -176,6 +200,10 @@ class AgentUnderTest:
         scene = self.folder / f"{camera.id}.toml"
         scene.write_text(EVERYWHERE.format(camera=camera.id), encoding="utf-8")
         return f'[[camera]]\nid = "{camera.id}"\nmain = "{camera.main}"\nscene = "{scene}"\n{camera.extra}\n'
+
+
+def _inside(path: Path, data_dir: Path) -> PurePosixPath:
+    return PurePosixPath(path.relative_to(data_dir))
 
 
 def _run(number: int, scans: list[SegmentScan]) -> RunOnDisk:
