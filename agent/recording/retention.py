@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent.recording.catalog import SegmentRow, SegmentState
 from agent.units import DAY_S, NS_PER_S, WallSpan
@@ -18,10 +18,28 @@ _SLACK_RATIO = 0.005
 
 
 @dataclass(frozen=True, slots=True)
+class CameraLimits:
+    """One camera's own bounds; None: those of the whole ring alone."""
+
+    keep_days: int | None = None
+    max_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RetentionLimits:
+    """Of the whole ring; `by_camera` names those cameras that have bounds of their own."""
+
     max_bytes: int
     min_free_bytes: int
     keep_days: int
+    by_camera: Mapping[str, CameraLimits] = field(default_factory=dict)
+
+    def of(self, camera: str) -> CameraLimits:
+        return self.by_camera.get(camera, CameraLimits())
+
+    def days_of(self, camera: str) -> int:
+        own_days = self.of(camera).keep_days
+        return self.keep_days if own_days is None else own_days
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +70,8 @@ def plan_deletions(
 ) -> DeletionPlan:
     """Choose what to delete; each camera's finished segments are read oldest first and only as far as needed.
 
-    For bytes or free space the oldest goes first among the cameras that take more than an equal share, so one camera
+    A camera's own bounds come first: its days instead of the ring's, and bytes that it alone may not exceed. For bytes
+    or free space of the ring the oldest goes first among the cameras that take more than an equal share, so one camera
     with a high bit rate does not push the others out. By age nothing goes while the clock is unsure, and nothing whose
     own time is: that goes with the first sure one recorded after it. What a hold touches stays, whatever limits say.
     """
@@ -60,11 +79,19 @@ def plan_deletions(
     doomed: list[SegmentRow] = []
     left = {camera: state.bytes_by_camera.get(camera, 0) for camera in queues}
     if state.is_clock_trusted:
-        limit_ns = state.now_wall_ns - limits.keep_days * DAY_S * NS_PER_S
         for camera, queue in queues.items():
+            limit_ns = state.now_wall_ns - limits.days_of(camera) * DAY_S * NS_PER_S
             while expired := queue.take_expired(limit_ns):
                 left[camera] -= sum(row.bytes for row in expired)
                 doomed.extend(expired)
+    for camera, queue in queues.items():
+        own_bytes = limits.of(camera).max_bytes
+        if own_bytes is None or left[camera] <= own_bytes:
+            continue
+        while left[camera] > own_bytes - int(own_bytes * _SLACK_RATIO) and queue.next is not None:
+            row = queue.take()
+            left[camera] -= row.bytes
+            doomed.append(row)
     freed_bytes = sum(row.bytes for row in doomed)
     wanted_bytes = _wanted_bytes(limits, state)
     while freed_bytes < wanted_bytes:
@@ -75,8 +102,8 @@ def plan_deletions(
         left[chosen] -= row.bytes
         freed_bytes += row.bytes
         doomed.append(row)
-    required_bytes = max(_over_bytes(limits, state), 0)
-    return DeletionPlan(tuple(doomed), freed_bytes, max(required_bytes - freed_bytes, 0))
+    ring_short_bytes = max(_over_bytes(limits, state) - freed_bytes, 0)
+    return DeletionPlan(tuple(doomed), freed_bytes, max(ring_short_bytes, _own_short_bytes(limits, left)))
 
 
 class _Queue:
@@ -126,6 +153,12 @@ def _is_held(row: SegmentRow, held: Sequence[WallSpan]) -> bool:
 
 def _over_bytes(limits: RetentionLimits, state: RingState) -> int:
     return max(sum(state.bytes_by_camera.values()) - limits.max_bytes, limits.min_free_bytes - state.free_bytes)
+
+
+def _own_short_bytes(limits: RetentionLimits, left: Mapping[str, int]) -> int:
+    """By how much cameras stay above bounds of their own."""
+    bounds = {camera: limits.of(camera).max_bytes for camera in left}
+    return sum(max(left[camera] - own, 0) for camera, own in bounds.items() if own is not None)
 
 
 def _wanted_bytes(limits: RetentionLimits, state: RingState) -> int:

@@ -13,7 +13,7 @@ from agent.recording.holds import HeldSegment, Hold, plan_lapses
 from agent.recording.index import SegmentRow
 from agent.recording.janitor import coalesce
 from agent.recording.records import HoldKind
-from agent.recording.retention import DeletionPlan, RetentionLimits, RingState, plan_deletions
+from agent.recording.retention import CameraLimits, DeletionPlan, RetentionLimits, RingState, plan_deletions
 from agent.units import DAY_S, WallSpan
 from tests.clip.footage import START_NS
 from tests.recording.ring import S, paths, row
@@ -80,6 +80,32 @@ def test_a_greedy_camera_does_not_push_the_others_out() -> None:
     old_and_small = minutes(10, "c01", 10)
     greedy = minutes(10, "c02", 1000, first=5)
     assert {each.camera for each in plan([*old_and_small, *greedy], limits(5000)).doomed} == {"c02"}
+
+
+def test_a_camera_of_fewer_days_loses_what_the_others_keep() -> None:
+    rows = [*minutes(3, "c01"), *minutes(3, "c02")]
+    own = replace(limits(keep_days=30), by_camera={"c02": CameraLimits(keep_days=2)})
+    assert paths(plan(rows, own, now_s=3 * DAY_S).doomed) == paths(rows[3:])
+    assert plan(rows, own, now_s=3 * DAY_S, is_clock_trusted=False).doomed == ()
+
+
+def test_a_camera_of_more_days_keeps_what_the_others_lose() -> None:
+    rows = [*minutes(3, "c01"), *minutes(3, "c02")]
+    own = replace(limits(keep_days=2), by_camera={"c02": CameraLimits(keep_days=30)})
+    assert paths(plan(rows, own, now_s=3 * DAY_S).doomed) == paths(rows[:3])
+
+
+def test_a_cameras_own_bytes_take_its_oldest_though_the_ring_has_room() -> None:
+    rows = [*minutes(10, "c01"), *minutes(10, "c02")]
+    own = replace(limits(), by_camera={"c02": CameraLimits(max_bytes=750)})
+    assert paths(plan(rows, own).doomed) == paths(rows[10:13])
+
+
+def test_a_hold_outlives_its_cameras_own_bytes_and_the_shortage_is_told() -> None:
+    rows = minutes(4)
+    own = replace(limits(), by_camera={"c01": CameraLimits(max_bytes=100)})
+    held = {"c01": [WallSpan(START_NS, START_NS + 179 * S)]}
+    assert plan(rows, own, held=held) == DeletionPlan((rows[3],), 100, 200)
 
 
 def test_equal_cameras_lose_their_oldest_in_turn() -> None:
