@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from agent.contract import events
@@ -73,8 +73,9 @@ class SceneEngine:
         self._speeds = Speeds(Ground(scene.calibration) if scene.calibration is not None else None)
         self._meters = _meters_of(scene, settings.aspect)
         whole: list[Rule] = [*view_rules(), *(burning_rules() if scene.fire.enabled else ())]
-        self._watches = [_Watch(rule, IncidentKeeper(rule.kind, None, new_id=settings.new_id)) for rule in whole]
-        self._watches += [
+        self._is_frozen = False
+        self._whole = [_Watch(rule, IncidentKeeper(rule.kind, None, new_id=settings.new_id)) for rule in whole]
+        self._in_zones = [
             _Watch(rule, IncidentKeeper(rule.kind, zone.id, new_id=settings.new_id))
             for zone in scene.zones
             for rule in zone_rules(zone, aspect=settings.aspect)
@@ -82,12 +83,17 @@ class SceneEngine:
 
     @property
     def open_incidents(self) -> int:
-        return sum(watch.keeper.is_open for watch in self._watches)
+        return sum(watch.keeper.is_open for watch in (*self._whole, *self._in_zones))
 
     def update(self, moment: Moment) -> list[Finding]:
         """What this moment brought, in a fixed order: motion, crossings by line, traffic, incidents of the view, then
         those by zone and rule."""
         moment = self._unmasked(moment)
+        if moment.view is not None:
+            self._is_frozen = moment.view.is_same
+        if self._is_frozen:
+            # The very same picture again is no evidence that anything still stands there: no clock but the view's runs.
+            return self._judge(self._whole, moment)
         found: list[Finding] = []
         span = self._motion.update(moment.media_ns, moment.motion_ratio, moment.regions)
         if span is not None:
@@ -99,10 +105,14 @@ class SceneEngine:
             measured = meter.update(moment, crossings, self._speeds)
             if measured is not None:
                 found.append(Finding(events.TRAFFIC, measured))
-        for watch in self._watches:
-            changes = watch.keeper.update(moment.media_ns, watch.rule.update(moment))
-            found.extend(self._incident_finding(change) for change in changes)
-        return found
+        return found + self._judge(self._whole, moment) + self._judge(self._in_zones, moment)
+
+    def _judge(self, watches: Sequence[_Watch], moment: Moment) -> list[Finding]:
+        return [
+            self._incident_finding(change)
+            for watch in watches
+            for change in watch.keeper.update(moment.media_ns, watch.rule.update(moment))
+        ]
 
     def traffic(self) -> tuple[TrafficData, ...]:
         """The last minute of every approach as it stands now."""
@@ -114,7 +124,7 @@ class SceneEngine:
         span = self._motion.finish()
         if span is not None:
             found.append(_motion_finding(span))
-        for watch in self._watches:
+        for watch in (*self._whole, *self._in_zones):
             found.extend(self._incident_finding(change) for change in watch.keeper.finish(media_ns))
         return found
 

@@ -12,6 +12,7 @@ from agent.scene.rules.view import view_rules
 from agent.units import NS_PER_S
 from agent.vision.geometry import Box, Label
 from agent.vision.view_facts import ViewFacts
+from tests.scene.tracks import engine_of, sighting, standing, words
 
 COLUMNS, ROWS = 8, 6
 BLOCKS = tuple(Box(x / COLUMNS, y / ROWS, 1 / COLUMNS, 1 / ROWS) for y in range(ROWS) for x in range(COLUMNS))
@@ -34,6 +35,12 @@ BLURRED = replace(USUAL, sharpness_ratio=0.4, gone=BLOCKS[:10])
 FROZEN = replace(USUAL, is_same=True)
 BLACK = replace(USUAL, level=5.0, spread=6.0, gone=BLOCKS, detail_ratio=0.05, sharpness_ratio=0.3)
 NIGHT = replace(BLACK, usual_level=20.0)
+YARD = """
+[[zone]]
+id = "yard"
+polygon = [[0.2, 0.2], [0.8, 0.2], [0.8, 0.9], [0.2, 0.9]]
+rules = { loitering = { after_s = 10 } }
+"""
 LORRY = Sighting(1, Label.TRUCK, Box(0.45, 0.0, 0.55, 1.0), 0.9)
 
 
@@ -88,3 +95,13 @@ def test_an_incident_begins_when_it_was_first_seen() -> None:
     for number in range(20, 60):
         hits = moved.update(Moment(number * NS_PER_S // 5, (), view=TURNED))
     assert hits[0].since_ns == 4 * NS_PER_S
+
+
+def test_no_clock_of_another_rule_runs_while_the_picture_is_frozen() -> None:
+    engine = engine_of(YARD)
+    sight = sighting(1, standing(0.5, 0.7))
+    found: list[str] = []
+    for number in range(100):
+        look = replace(USUAL, is_same=number >= 10) if number % 2 == 0 else None
+        found += words([(0.0, one) for one in engine.update(Moment(number * NS_PER_S // 5, [sight], view=look))])
+    assert found == ["incident.opened"], "view_frozen alone, and nobody loiters in a picture of long ago"
