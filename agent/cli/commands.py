@@ -84,9 +84,10 @@ def _add_footage(app: typer.Typer) -> None:
 
 
 def _add_centre(app: typer.Typer) -> None:
-    from agent.cli import centre, serve
+    from agent.cli import centre, centre_verify, serve
 
     centre.app.command()(serve.serve)
+    centre.app.command()(centre_verify.verify)
     app.add_typer(centre.app)
 
 

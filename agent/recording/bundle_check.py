@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -30,12 +30,14 @@ Note = Callable[[FindingKind, str, str], None]
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """`findings` is empty for a sound bundle. `signer` is the fingerprint of the key that signed it, empty where none
-    did; `is_vouched`: an authority that the reader trusts, or the one in the bundle, issued its certificate."""
+    did; `is_vouched`: an authority that the reader trusts, or the one in the bundle, issued its certificate. `links`:
+    the SHA-256 of each enclosed line of the camera's chain by its number."""
 
     manifest: Manifest | None
     findings: tuple[Finding, ...]
     signer: str
     is_vouched: bool
+    links: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def is_sound(self) -> bool:
@@ -77,7 +79,8 @@ def _check(bundle: FoundBundle, authorities: bytes, signer: str) -> Verdict:
         _check_chain(bundle, found, note)
         _check_seals(bundle, found, note)
         _check_custody(bundle, note)
-    return Verdict(found, tuple(findings), fingerprint, is_vouched)
+    links = _links(bundle, found) if found is not None else {}
+    return Verdict(found, tuple(findings), fingerprint, is_vouched, links)
 
 
 def _check_signer(bundle: FoundBundle, data: bytes | None, authorities: bytes, note: Note) -> tuple[str, bool]:
@@ -158,8 +161,7 @@ def _check_custody(bundle: FoundBundle, note: Note) -> None:
 
 def _check_seals(bundle: FoundBundle, found: Manifest, note: Note) -> None:
     """Each enclosed seal is signed by the node's key, and its head is a line of the enclosed chain or before it."""
-    lines = _lines(bundle.read(f"meta/chain/{found.camera}.jsonl", _MAX_META_BYTES))
-    by_number = {link.n: digest(line) for line in lines if (link := read_link(line)) is not None}
+    by_number = _links(bundle, found)
     for path in (name for name in bundle.files if name.startswith("meta/seals/") and name.endswith(".json")):
         data = bundle.read(path, _MAX_PAPER_BYTES) or b""
         try:
@@ -191,6 +193,11 @@ def _check_seal_signature(
         return
     if spki_sha256(key) == seal.key and not is_signed(data, signature, key):
         note(FindingKind.SEAL, path, "it is not what was signed")
+
+
+def _links(bundle: FoundBundle, found: Manifest) -> dict[int, str]:
+    lines = _lines(bundle.read(f"meta/chain/{found.camera}.jsonl", _MAX_META_BYTES))
+    return {link.n: digest(line) for line in lines if (link := read_link(line)) is not None}
 
 
 def _lines(data: bytes | None) -> list[bytes]:

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from agent.contract.records import SealData
 from agent.recording.bundle import BundleReport, BundleRequest, make_bundle
 from agent.recording.bundle_check import check_bundle
 from agent.recording.bundle_file import FindingKind
@@ -61,13 +62,13 @@ def make_signer() -> Signer:
     return Signer(key, *papers(key, make_key()))
 
 
-def record_and_seal(ring: Ring, signer: Signer | None) -> None:
+def record_and_seal(ring: Ring, signer: Signer | None, *, tell: Callable[[SealData], None] = lambda seal: None) -> None:
     """Eight seconds in two segments, chained and sealed, which somebody has looked at."""
     ring.index(ring.record(), ring.record(4, Where(n=1)))
     at = format_rfc3339(START_NS)
     note_access(ring.data_dir, AccessLink(act="looked", actor="mali", role="staff", via="cli", outcome="ok", at=at))
     stop = threading.Event()
-    sealer = Sealer(ring.data_dir, ring.conn, ring.clock, boot=1, signer=signer, tell=lambda seal: None, stop=stop)
+    sealer = Sealer(ring.data_dir, ring.conn, ring.clock, boot=1, signer=signer, tell=tell, stop=stop)
     sealer.seal()
     sealer.chain_closed()
     sealer.seal()
