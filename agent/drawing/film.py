@@ -4,35 +4,27 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-import av
 import cv2
-from av.video.frame import VideoFrame
 
 from agent.contract.events import EventData
 from agent.drawing.between import between
+from agent.drawing.encoder import Mp4Encoder
 from agent.drawing.overlay import Scenery, draw_sightings, seconds_of
 from agent.drawing.story import Story
-from agent.errors import VideoError
 from agent.media.decoder import Picture
 from agent.scene.grammar import Scene
 from agent.scene.moment import Sighting
 from agent.units import NS_PER_S
 from agent.vision.detector import BgrImage
 
-if TYPE_CHECKING:
-    from av.video.stream import VideoStream
-
 # A laptop's screen; a film of a 4K camera would take minutes to draw and show nothing more. Below the least width
 # the letters of OpenCV's smallest readable size cover what they name.
 _MAX_WIDTH_PX: Final = 1280
 _MIN_WIDTH_PX: Final = 960
-# What MP4 players take for granted: a clock of 90 kHz, as in MPEG systems (ISO/IEC 13818-1).
-_TIME_BASE: Final = Fraction(1, 90_000)
 # Pictures that wait for the next analysed one. At a low rate they are drawn before, with the boxes of the last.
 _MAX_WAITING: Final = 32
 _TRAIL_NS: Final = 3 * NS_PER_S
@@ -45,19 +37,12 @@ class Film:
     """
 
     def __init__(self, path: Path, scene: Scene | None, *, fps: float) -> None:
-        self._path = path
         self._scenery = Scenery(scene or Scene())
-        self._fps = Fraction(fps).limit_denominator(1001)
         self._story = Story()
         self._waiting: deque[Picture] = deque()
         self._last: tuple[int, Sequence[Sighting]] = (0, ())
         self._trails: dict[int, deque[tuple[int, float, float]]] = {}
-        self._last_pts = -1
-        self._stream: VideoStream | None = None
-        try:
-            self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
-        except (av.FFmpegError, OSError) as exc:
-            raise self._unwritable(exc) from exc
+        self._encoder = Mp4Encoder(path, fps=fps)
 
     def __enter__(self) -> Film:
         return self
@@ -65,14 +50,9 @@ class Film:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
+        if kind is None:
             self._flush(self._last[0], self._last[1])
-            if self._stream is not None:
-                self._container.mux(self._stream.encode(None))
-            self._container.close()
-        except (av.FFmpegError, OSError) as exc:
-            if kind is None:
-                raise self._unwritable(exc) from exc
+        self._encoder.__exit__(kind, error, trace)
 
     def show(self, picture: Picture) -> None:
         """A picture of the video, in its order; it is drawn when it is known what was seen in it."""
@@ -109,27 +89,7 @@ class Film:
         trails = {key: [(x, y) for _, x, y in trail] for key, trail in self._trails.items()}
         draw_sightings(canvas, sightings, trails)
         self._scenery.draw(canvas, seconds_of(picture.media_ns), self._story)
-        frame = VideoFrame.from_ndarray(canvas, format="bgr24")
-        # Two frames of one instant are one too many for a player.
-        self._last_pts = max(round(picture.media_ns * _TIME_BASE.denominator / NS_PER_S), self._last_pts + 1)
-        frame.pts, frame.time_base = self._last_pts, _TIME_BASE
-        if self._stream is None:
-            self._stream = self._begin(canvas.shape[1], canvas.shape[0])
-        try:
-            self._container.mux(self._stream.encode(frame))
-        except (av.FFmpegError, OSError) as exc:
-            raise self._unwritable(exc) from exc
-
-    def _begin(self, width: int, height: int) -> VideoStream:
-        stream = self._container.add_stream("libx264", rate=self._fps, options={"preset": "veryfast", "crf": "23"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.time_base = _TIME_BASE
-        stream.codec_context.time_base = _TIME_BASE
-        return stream
-
-    def _unwritable(self, exc: Exception) -> VideoError:
-        reason = getattr(exc, "strerror", None) or str(exc)
-        return VideoError(file=str(self._path), remedy=f"the film cannot be written ({reason}); give another --draw")
+        self._encoder.write(canvas, picture.media_ns)
 
 
 def _fitted(picture: Picture) -> BgrImage:

@@ -33,7 +33,7 @@ class ModelEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     file: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]+$")]
     sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
-    kind: Literal["motion", "nanodet", "fire"]
+    kind: Literal["motion", "nanodet", "fire", "faces"]
     licence: str
     input: str
     source: str

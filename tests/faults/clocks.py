@@ -32,6 +32,8 @@ _HOUR_S = 3600.0
 # Product, the promise in numbers.
 _WITHIN_NS = NS_PER_S
 _SEGMENT_S = 3.0
+# Of the campus clip, which has ten a second.
+_FRAME_NS = NS_PER_S // 10
 # An IDR waits up to 0.2 s to be read and 0.5 s to be written (media.pace, recorder); the rest is for a busy machine.
 _SEEN_S = 2.5
 
@@ -174,7 +176,9 @@ def _clip_over(agent: AgentUnderTest, rows: list[SegmentRow], out: Path) -> str:
     assert not plan.is_partial, plan.gaps
     made = export_clip(plan, agent.data_dir, out)
     facts = [verify_clip(each.path, each.sha256) for each in made]
-    assert facts[0].start_wall_ns <= asked.start_ns and facts[-1].end_wall_ns >= asked.end_ns
+    # A clip ends with a frame, and how long a file's last one lasts is the muxer's guess.
+    short_ns = (facts[0].start_wall_ns - asked.start_ns, asked.end_ns - facts[-1].end_wall_ns)
+    assert max(short_ns) < _FRAME_NS, (short_ns, rows)
     return f"a clip over the step is whole ({sum(each.duration_s for each in facts):.1f} s)"
 
 
