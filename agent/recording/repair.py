@@ -64,6 +64,10 @@ def look(data_dir: Path, name: SegmentName, *, may_repair: bool) -> Looked:
     except OSError as exc:
         return _unreadable(exc)
     try:
+        # A check reads everything; the index takes a closed segment's own word, as it takes the recorder's notice, and
+        # asks for no lock: an agent that is started again at once, without its store, knows its newest files too.
+        if may_repair and (row := _own_word(descriptor, name)) is not None:
+            return Looked(Finding.WHOLE, row)
         if may_repair and not _is_abandoned(descriptor):
             return Looked(Finding.LIVE, open_row(name))
         return _look(data_dir / name.text(), descriptor, name, may_repair=may_repair)
@@ -129,16 +133,21 @@ def _is_abandoned(descriptor: int) -> bool:
     return True
 
 
+def _own_word(descriptor: int, name: SegmentName) -> SegmentRow | None:
+    """What a segment that was closed in order says of itself; None where it says nothing, or too much."""
+    size_bytes = os.fstat(descriptor).st_size
+    summary = read_summary(lambda at, size: os.pread(descriptor, size, at), size_bytes)
+    if summary is None or summary.end_wall_ns - summary.start_wall_ns > MAX_SEGMENT_NS:
+        return None
+    return _summed_up(name, summary, size_bytes)
+
+
 def _look(path: Path, descriptor: int, name: SegmentName, *, may_repair: bool) -> Looked:
     size_bytes = os.fstat(descriptor).st_size
 
     def read_at(at: int, size: int) -> bytes:
         return os.pread(descriptor, size, at)
 
-    # A check reads everything; the index takes a closed segment's own word, as it takes the recorder's notice.
-    summary = read_summary(read_at, size_bytes) if may_repair else None
-    if summary is not None and summary.end_wall_ns - summary.start_wall_ns <= MAX_SEGMENT_NS:
-        return Looked(Finding.WHOLE, _summed_up(name, summary, size_bytes))
     try:
         found = scan(read_at, size_bytes)
         intact_bytes, is_torn = found.intact_bytes, not found.is_whole

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 import threading
 import time
@@ -141,9 +140,6 @@ def _truth_ns(agent: AgentUnderTest, row: SegmentRow) -> int:
 
 def _check_rebuilt(agent: AgentUnderTest, before: list[SegmentRow]) -> None:
     """A file knows its times to the microsecond, and its last frame's duration by the muxer's guess."""
-    for row in before:
-        # What is younger than 10 s may have a writer that has not locked it yet (agent.recording.repair).
-        os.utime(agent.data_dir / row.path, (0, 0))
     recover(agent.data_dir)
     rebuilt = _rows(agent)
     assert [row.path for row in rebuilt] == [row.path for row in before]
