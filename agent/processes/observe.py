@@ -108,7 +108,16 @@ class Observer:
         sightings = [self._sighting(track, seen.is_detected) for track in seen.tracks if track.is_confirmed]
         self._track_ids.update(sighting.track_id for sighting in sightings)
         motion = seen.motion
-        return Moment(seen.media_ns, sightings, motion.ratio, motion.regions, view=seen.view, flames=seen.flames)
+        return Moment(
+            seen.media_ns,
+            sightings,
+            motion.ratio,
+            motion.regions,
+            standing=motion.standing,
+            is_upheaval=motion.is_upheaval,
+            view=seen.view,
+            flames=seen.flames,
+        )
 
     def _sighting(self, track: Track, is_detected: bool) -> Sighting:
         """Where the detector did not run, every track is a guess."""

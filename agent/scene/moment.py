@@ -11,6 +11,7 @@ from enum import Enum
 
 from agent.vision.flame_sight import FlameSight
 from agent.vision.geometry import Box, Label
+from agent.vision.standing import StandingPiece
 from agent.vision.track import START_SCORE, EarlyLook
 from agent.vision.view_facts import ViewFacts
 
@@ -30,15 +31,6 @@ class Sighting:
     score: float
     is_seen: bool = True
     early: Sequence[EarlyLook] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class StandingPiece:
-    """A piece of the picture that differs from the background and no longer changes: something came and stays, or went
-    and left its place. `since_ns`: the media time from which on it has stood."""
-
-    box: Box
-    since_ns: int
 
 
 @dataclass(frozen=True, slots=True)

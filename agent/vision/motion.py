@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
@@ -14,7 +14,11 @@ from agent.errors import FrameShapeError
 from agent.units import NS_PER_S
 from agent.vision.geometry import Box
 from agent.vision.model import Session
+from agent.vision.standing import StandingPiece
 from agent.vision.unrest import Unrest
+
+if TYPE_CHECKING:
+    from cv2.typing import MatLike
 
 LumaImage = npt.NDArray[np.uint8]
 FloatImage = npt.NDArray[np.float32]
@@ -64,12 +68,14 @@ class Motion:
     """`ratio` is the moving part of the picture, 0 to 1; `regions` its largest connected pieces, largest first.
     What came or went and has stood still for two seconds does not count.
 
-    `is_upheaval`: most of the picture changed at once (light, a knock), so regions mean nothing.
+    `is_upheaval`: most of the picture changed at once (light, a knock), so regions mean nothing. `standing`: what does
+    stand, largest first, until the background has learnt it, which takes half a minute of what is dark on light.
     """
 
     ratio: float
     regions: tuple[Box, ...]
     is_upheaval: bool = False
+    standing: tuple[StandingPiece, ...] = ()
 
 
 STILL: Final = Motion(0.0, ())
@@ -135,9 +141,10 @@ class MotionModel:
         restless = self._unrest.update(luma, media_ns)
         if self._frames <= _BLIND_FRAMES or not ratio:
             return STILL
-        pieces = _pieces(self.mask, restless)
-        self._settle(pieces.standing, luma, light)
-        return Motion(pieces.moving_px / self.mask.size, pieces.regions) if pieces.regions else STILL
+        pieces = _pieces(self.mask, restless, self._unrest.changed_ns)
+        self._settle(pieces.calm, luma, light)
+        moving = pieces.moving_px / self.mask.size if pieces.regions else 0.0
+        return Motion(moving, pieces.regions, standing=pieces.standing)
 
     def _settle(self, standing: npt.NDArray[np.bool_] | None, luma: LumaImage, light: np.float32) -> None:
         """Learn what stands as fast as the rest, so that it goes in _MEMORY_S and not in twenty times that."""
@@ -162,15 +169,20 @@ def _light(mean: FloatImage, luma: LumaImage) -> np.float32:
 
 @dataclass(frozen=True, slots=True)
 class _Pieces:
-    """`standing`: (H, W) bool, what differs from the background and does not move; None when nothing does."""
+    """`calm`: (H, W) bool, what differs from the background and does not move; None when nothing does. `standing`: its
+    pieces that are large enough for a thing."""
 
     regions: tuple[Box, ...]
     moving_px: int
-    standing: npt.NDArray[np.bool_] | None
+    calm: npt.NDArray[np.bool_] | None
+    standing: tuple[StandingPiece, ...]
 
 
-def _pieces(mask: LumaImage, restless: npt.NDArray[np.bool_]) -> _Pieces:
-    """The connected pieces of the mask, told apart by whether enough of each still changes."""
+def _pieces(mask: LumaImage, restless: npt.NDArray[np.bool_], changed_ns: npt.NDArray[np.int64]) -> _Pieces:
+    """The connected pieces of the mask, told apart by whether enough of each still changes.
+
+    mask: (H, W) uint8; restless: (H, W) bool; changed_ns: (H, W) int64, the media time of each pixel's last change.
+    """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
     areas = stats[:, cv2.CC_STAT_AREA]
     changing = np.bincount(labels[(mask > 0) & restless], minlength=count)
@@ -178,10 +190,19 @@ def _pieces(mask: LumaImage, restless: npt.NDArray[np.bool_]) -> _Pieces:
     moves[0] = False
     stands = ~moves
     stands[0] = False
-    large = np.flatnonzero(moves & (areas >= _MIN_REGION_PX))
-    largest = large[np.argsort(-areas[large], kind="stable")][:_MAX_REGIONS]
-    regions = tuple(
-        Box(int(x) / WIDTH_PX, int(y) / HEIGHT_PX, int(w) / WIDTH_PX, int(h) / HEIGHT_PX)
-        for x, y, w, h, _ in stats[largest].tolist()
+    regions = tuple(_box(stats[number]) for number in _largest(moves, areas))
+    standing = tuple(
+        StandingPiece(_box(stats[number]), int(changed_ns[labels == number].max()))
+        for number in _largest(stands, areas)
     )
-    return _Pieces(regions, int(areas[moves].sum()), stands[labels] if stands.any() else None)
+    return _Pieces(regions, int(areas[moves].sum()), stands[labels] if stands.any() else None, standing)
+
+
+def _largest(wanted: npt.NDArray[np.bool_], areas: MatLike) -> npt.NDArray[np.intp]:
+    large = np.flatnonzero(wanted & (areas >= _MIN_REGION_PX))
+    return large[np.argsort(-areas[large], kind="stable")][:_MAX_REGIONS]
+
+
+def _box(stats: MatLike) -> Box:
+    x, y, w, h, _ = (int(value) for value in stats)
+    return Box(x / WIDTH_PX, y / HEIGHT_PX, w / WIDTH_PX, h / HEIGHT_PX)

@@ -20,11 +20,11 @@ _CALM_NS: Final = 2 * NS_PER_S
 
 
 class Unrest:
-    """The media time at which each pixel last changed."""
+    """`changed_ns`: (H, W) int64, the media time at which each pixel last changed."""
 
     def __init__(self, luma: npt.NDArray[np.uint8], media_ns: int) -> None:
         self._reference = luma.copy()
-        self._changed_ns = np.full(luma.shape, media_ns - _CALM_NS - 1, np.int64)
+        self.changed_ns = np.full(luma.shape, media_ns - _CALM_NS - 1, np.int64)
 
     def update(self, luma: npt.NDArray[np.uint8], media_ns: int) -> npt.NDArray[np.bool_]:
         """(H, W) bool: pixels that changed within the last two seconds.
@@ -33,6 +33,6 @@ class Unrest:
         """
         changed = cv2.absdiff(luma, self._reference) > _FLOOR_LEVEL
         np.copyto(self._reference, luma, where=changed)
-        self._changed_ns[changed] = media_ns
-        restless: npt.NDArray[np.bool_] = self._changed_ns >= media_ns - _CALM_NS
+        self.changed_ns[changed] = media_ns
+        restless: npt.NDArray[np.bool_] = self.changed_ns >= media_ns - _CALM_NS
         return restless

@@ -170,11 +170,14 @@ def test_an_intruder_in_the_yard_is_told_when_he_steps_over_the_wall(shared_dir:
     assert closed.incident_id == opened.incident_id and closed.end_s == pytest.approx(9.0, abs=0.5)
 
 
-def test_who_stands_about_for_ten_seconds_loiters(shared_dir: Path) -> None:
+def test_who_stands_about_for_ten_seconds_loiters_and_his_bag_is_found(shared_dir: Path) -> None:
     result = run(shared_dir / "footage/pedestrian/abandoned_bag_aboda4.avi", "--scene", SCENES / "path.toml")
-    (opened,) = result.incidents(events.INCIDENT_OPENED)
-    assert opened.kind is IncidentKind.LOITERING
-    assert opened.begin_s == pytest.approx(9.5, abs=1.5)
+    loitering, abandoned = result.incidents(events.INCIDENT_OPENED)
+    assert loitering.kind is IncidentKind.LOITERING
+    assert loitering.begin_s == pytest.approx(9.5, abs=1.5)
+    # His bag stands since 15 s, and he has gone from it at 19.3 s (the clip's labels).
+    assert abandoned.kind is IncidentKind.ABANDONED_OBJECT
+    assert 14.9 <= abandoned.begin_s <= 20.0
 
 
 def test_vehicles_of_the_suburban_road_are_counted_forward(shared_dir: Path) -> None:

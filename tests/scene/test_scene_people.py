@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from agent.contract.events import IncidentData
-from agent.scene.moment import Moment, Sighting, StandingPiece
+from agent.scene.moment import Moment, Sighting
 from agent.units import NS_PER_S
 from agent.vision.geometry import Box
+from agent.vision.standing import StandingPiece
 from tests.scene.tracks import RATE_FPS, engine_of, findings, moments, only, sighting, standing
 
 PLACE = '[[zone]]\nid = "place"\npolygon = [[0, 0], [1, 0], [1, 1], [0, 1]]\n'

@@ -13,7 +13,7 @@ import pytest
 from agent.errors import FrameShapeError
 from agent.units import NS_PER_S
 from agent.vision.model import Session
-from agent.vision.motion import Motion, MotionModel, learning_rate
+from agent.vision.motion import HEIGHT_PX, WIDTH_PX, Motion, MotionModel, learning_rate
 from tests.vision.pictures import ArrayPicture, Image, noisy, road, with_car
 
 FPS = 5
@@ -156,3 +156,19 @@ def test_highway_masks_are_met_better_than_by_mog2(
     print(f"F {ours.f_measure:.4f}, MOG2 {theirs.f_measure:.4f}")
     assert ours.f_measure >= least
     assert ours.f_measure > theirs.f_measure
+
+
+def test_what_came_and_stands_is_told_with_the_time_from_which_it_has_stood(motion_session: Session) -> None:
+    model = MotionModel(motion_session)
+    empty = np.full((HEIGHT_PX, WIDTH_PX), 120, np.uint8)
+    with_bag = empty.copy()
+    with_bag[150:180, 200:225] = 30
+    found = Motion(0.0, ())
+    for number in range(75):
+        found = model.update(empty if number < 40 else with_bag, number * NS_PER_S // 5)
+    (piece,) = found.standing
+    assert piece.box.x == pytest.approx(200 / WIDTH_PX, abs=0.02) and piece.box.h == pytest.approx(
+        30 / HEIGHT_PX, abs=0.03
+    )
+    assert piece.since_ns == pytest.approx(8 * NS_PER_S, abs=NS_PER_S / 2)
+    assert found.regions == ()

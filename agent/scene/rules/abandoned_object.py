@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from agent.contract.events import IncidentKind
 from agent.scene.grammar import AbandonedObject
-from agent.scene.moment import PEOPLE, Hit, Moment, StandingPiece
+from agent.scene.moment import PEOPLE, Hit, Moment
 from agent.scene.zone import Point, contains
 from agent.units import NS_PER_S
 from agent.vision.geometry import Box, intersection, iou
+from agent.vision.standing import StandingPiece
 
 # Who puts a thing down stands at most this far from it, in heights of the person: an arm and a step.
 _PUT_DOWN_HEIGHTS = 0.8
