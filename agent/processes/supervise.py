@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import select
 import selectors
 import signal
 import socket
@@ -228,14 +229,24 @@ def _end(children: Sequence[_Child]) -> int:
     until_s = time.monotonic() + STOP_LIMIT_S
     was_killed = False
     for process in running:
-        try:
-            process.wait(timeout=max(until_s - time.monotonic(), 0.01))
-        except subprocess.TimeoutExpired:
+        if not _ends_within(process, max(until_s - time.monotonic(), 0.01)):
             _log.error("process did not stop", pid=process.pid)
             process.kill()
             process.wait()
             was_killed = True
     return 1 if was_killed else 0
+
+
+def _ends_within(process: subprocess.Popen[bytes], limit_s: float) -> bool:
+    """A pidfd is readable from the moment its process ends (pidfd_open(2)): no polling, as Popen.wait does."""
+    if process.poll() is not None:
+        return True
+    pidfd = os.pidfd_open(process.pid)
+    try:
+        select.select([pidfd], [], [], limit_s)
+    finally:
+        os.close(pidfd)
+    return process.poll() is not None
 
 
 def _ask_to_end(process: subprocess.Popen[bytes]) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.clock import Clock
+from agent.clock import Clock, ClockQuality, ClockStatus
 from agent.media.capture import CapturedPacket
 from agent.media.muxer import SegmentSettings, SegmentSound, SegmentWriter
 from agent.media.sound_shape import SoundShape
 from agent.media.source import Shape
-from agent.media.timeline import Anchor
+from agent.media.timeline import CLOCK_STEP_NS, Anchor
 from agent.notices import SegmentClosed, SegmentOpened
 from agent.recording.boot import BootNumber
 from agent.recording.segment import SegmentComment, SegmentName
@@ -51,6 +51,14 @@ class _Durable:
     end_media_ns: int
 
 
+def _vouched(anchor: Anchor, clock: Clock) -> ClockStatus:
+    """What vouches for the labels of a run: the clock's own word, unless it was stepped since the run began and nobody
+    noticed yet, as in the second between the clock finding the time and the run's next IDR."""
+    status = clock.status()
+    stepped_ns = clock.wall_ns() - clock.mono_ns() - (anchor.wall_ns - anchor.mono_ns)
+    return status if abs(stepped_ns) <= CLOCK_STEP_NS else ClockStatus(ClockQuality.UNSYNCED, None)
+
+
 class OpenSegment:
     """Owned by the recorder's thread. Raises OSError as the disk gave it, FFmpegError as the muxer."""
 
@@ -72,7 +80,7 @@ class OpenSegment:
         self._name = SegmentName(
             settings.camera, settings.boot.boot, place.run, place.n, self.start_wall_ns // NS_PER_MS
         )
-        status = clock.status()
+        status = _vouched(place.anchor, clock)
         self.comment = SegmentComment(
             camera=settings.camera,
             boot=settings.boot.boot,

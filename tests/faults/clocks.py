@@ -79,7 +79,7 @@ def boot_in_1970(folder: Path, broker: Broker, seconds: float) -> list[str]:
         wait_until(lambda: _rows(agent)[-1].run > 1, "no run began after the step", limit_s=30.0)
         ear.wait_for_event("clock", stepped_ns - NS_PER_S)
         agent.wait_for_segments("c01", len(_rows(agent)) + 2)
-        agent.stop()
+        assert agent.stop() == 0, "the agent did not end in order"
         told = [
             decode_data(each.envelope.type, each.envelope.data) for each in ear.events if "clock" in each.envelope.type
         ]
@@ -114,7 +114,7 @@ def step_back(folder: Path, seconds: float) -> list[str]:
         clock.set(-_HOUR_S, is_synced=True)
         wait_until(lambda: _rows(agent)[-1].run > 1, "no run began after the step", limit_s=30.0)
         agent.wait_for_segments("c01", len(_rows(agent)) + max(2, int(seconds / _SEGMENT_S)))
-        agent.stop()
+        assert agent.stop() == 0, "the agent did not end in order"
     rows = _rows(agent)
     assert {path: _digest(agent.data_dir / path) for path in kept} == kept, "a file changed"
     assert [row.path for row in rows[: len(before)]] == [row.path for row in before], "the order changed"
@@ -165,8 +165,9 @@ def _check_whole(agent: AgentUnderTest, rows: list[SegmentRow]) -> None:
 def _clip_over(agent: AgentUnderTest, rows: list[SegmentRow], out: Path) -> str:
     """A clip over the moment at which the clock was set: whole, and labelled with the true time."""
     (border,) = [row for row in rows if (row.run, row.n) == (2, 0)]
-    # The run after the step may be little over a second long when the agent is stopped.
-    asked = WallSpan(border.start_wall_ns - 4 * NS_PER_S, border.start_wall_ns + NS_PER_S)
+    # The run after the step may be little over a second long when the agent is stopped, the one before 4 s in all.
+    begin_ns = max(rows[0].start_wall_ns, border.start_wall_ns - 4 * NS_PER_S)
+    asked = WallSpan(begin_ns, border.start_wall_ns + NS_PER_S)
     with _store(agent) as conn:
         plan = plan_from_ring(conn, agent.data_dir, "c01", asked, time.time_ns())
     assert not plan.is_partial, plan.gaps

@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
+from agent.errors import SegmentDamaged
 from agent.recording.exporter import read_segment
 from agent.recording.recovery import differences, reconcile
 from agent.recording.segment import SegmentName, SegmentScan
@@ -51,6 +53,10 @@ class RunOnDisk:
     missing: int
 
 
+def _short_folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="wayside-")
+
+
 @dataclass(slots=True)
 class AgentUnderTest:
     """`with` starts `wayside run` and ends it, by process ids of its own making."""
@@ -62,6 +68,8 @@ class AgentUnderTest:
     vision: bool = True
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    # A socket's path has at most 107 bytes, and a test's own folder alone may have more.
+    _runtime: tempfile.TemporaryDirectory[str] = field(default_factory=_short_folder, init=False)
 
     @property
     def data_dir(self) -> Path:
@@ -69,7 +77,7 @@ class AgentUnderTest:
 
     @property
     def runtime_dir(self) -> Path:
-        return self.folder / "run"
+        return Path(self._runtime.name)
 
     def __enter__(self) -> AgentUnderTest:
         self.start()
@@ -90,7 +98,13 @@ class AgentUnderTest:
             environment = os.environ | self.environment
             self.process = subprocess.Popen(argv, stdout=log, stderr=log, cwd=ROOT, env=environment)
         wanted = {"node", *(["vision"] if self.vision else []), *(f"camera-{camera.id}" for camera in self.cameras)}
-        wait_until(lambda: wanted <= set(self.pids()), "the agent did not start", limit_s=_START_LIMIT_S)
+        process = self.process
+        wait_until(
+            lambda: wanted <= set(self.pids()) or process.poll() is not None,
+            "the agent did not start",
+            limit_s=_START_LIMIT_S,
+        )
+        assert process.poll() is None, (self.folder / "agent.log").read_text(encoding="utf-8")[-2000:]
 
     def stop(self) -> int:
         """End it in order; its exit code."""
@@ -132,7 +146,14 @@ class AgentUnderTest:
         )
 
     def wait_for_segments(self, camera: str, count: int) -> None:
-        wait_until(lambda: len(self.scans(camera)) >= count, f"{camera} makes no more segments", limit_s=60.0)
+        wait_until(lambda: self._count(camera) >= count, f"{camera} makes no more segments", limit_s=60.0)
+
+    def _count(self, camera: str) -> int:
+        try:
+            return len(self.scans(camera))
+        except SegmentDamaged:
+            # The newest one's head is just being written.
+            return 0
 
     def scans(self, camera: str) -> list[tuple[SegmentName, SegmentScan]]:
         """Every segment of a camera in order of recording."""

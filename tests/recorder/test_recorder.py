@@ -6,17 +6,20 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import pytest
 
+from agent.media.capture import Session
 from agent.recording.segment import SegmentComment
 from agent.units import NS_PER_MS, NS_PER_S
 from tests.recorder.playback import ANCHOR_WALL_NS, Playback, Ring, play
 from tests.rigs.films import FilmSettings, make_film, packets_of
 
 FRAME_NS = 40 * NS_PER_MS
+_HOUR_NS = 3600 * NS_PER_S
 
 
 @pytest.fixture(scope="module")
@@ -236,3 +239,17 @@ def test_a_full_disk_is_a_gap_that_ends_by_itself_when_there_is_space(small_disk
     assert packets_of(small_disk / before.path) == (packets_of(film) * 10)[: before.frames]
     counts = ring.recorder.counts
     assert before.frames + after.frames + counts.lost >= len(packets)
+
+
+def test_a_clock_that_found_the_time_does_not_vouch_for_a_run_that_began_before(tmp_path: Path, film: Path) -> None:
+    ring = Ring(tmp_path)
+    playback = Playback(film, begins_ns=-_HOUR_NS)
+    # The run was anchored an hour behind; the clock is right and says so before the next IDR is judged.
+    stepped = Session(playback.session.shape, replace(playback.session.anchor, mono_ns=1))
+    ring.recorder.begin(stepped)
+    for packet in playback.packets():
+        ring.recorder.take(packet)
+        ring.write()
+    ring.recorder.end()
+    ring.write()
+    assert [closed.clock_quality for closed in ring.closes] == ["unsynced"]
