@@ -76,7 +76,7 @@ class VisionConfig(_Section, frozen=True):
     models_dir: str = ""
     detector: str = "nanodet-g-416"
     motion: str = "motion-320x240"
-    fire: str = ""
+    fire: str = "fire-416"
     rate_fps: PositiveFloat = 5.0
     threads: Annotated[int, msgspec.Meta(ge=1)] = 2
 

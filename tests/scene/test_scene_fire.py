@@ -13,7 +13,7 @@ from tests.scene.tracks import engine_of, findings, moments, words
 HEARTH = Box(0.4, 0.5, 0.1, 0.1)
 
 
-def flame(box: Box = HEARTH, *, score: float = 0.8, flicker: float = 8.0, kind: Burning = Burning.FIRE) -> FlameSight:
+def flame(box: Box = HEARTH, *, score: float = 0.8, flicker: float = 10.0, kind: Burning = Burning.FIRE) -> FlameSight:
     return FlameSight(kind, box, score, flicker)
 
 
