@@ -19,7 +19,6 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import av
 
 from agent.errors import CameraEnded, CameraError, CameraRefused, CameraStalled, CameraUnreachable, StreamUnsupported
-from agent.media.file_sound import FileSound
 from agent.media.frame import SourceFrame
 from agent.media.pace import paced, sipped
 from agent.media.packet import Codec, StreamFormat
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
     from av.video.stream import VideoStream
+
+    from agent.media.file_sound import FileSound
 
 # A camera in the same box answers within a second; beyond this it is away (peers: Kerberos 15 s, Frigate 20 s).
 OPEN_LIMIT_S: Final = 5.0
@@ -152,11 +153,18 @@ def open_source(address: SourceAddress, feed: SoundFeed | None = None) -> Source
         stream = next(iter(container.streams.video), None)
         if stream is None:
             raise StreamUnsupported(camera=address.camera, source=address.shown, remedy="it sends no video")
-        sound = FileSound.of(container, feed, camera=address.camera) if feed is not None and address.is_file else None
+        sound = _file_sound(container, feed, address.camera) if feed is not None and address.is_file else None
         return Source(address, container, stream, _codec_of(address, stream), sound)
     except CameraError:
         container.close()
         raise
+
+
+def _file_sound(container: InputContainer, feed: SoundFeed, camera: str) -> FileSound | None:
+    # With it comes numpy, which is half of a camera process's start and of no use to a silent one.
+    from agent.media.file_sound import FileSound
+
+    return FileSound.of(container, feed, camera=camera)
 
 
 def open_for_sound(address: SourceAddress) -> InputContainer:

@@ -18,7 +18,6 @@ from agent.link import LinkClient
 from agent.media.capture import Capture, CapturedPacket, Session, Sink
 from agent.media.ear import Ear
 from agent.media.sound_feed import SoundFeed
-from agent.media.sound_session import SoundSession
 from agent.media.source import Shape, SourceAddress, read_password
 from agent.notices import (
     Goodbye,
@@ -208,6 +207,9 @@ class _CameraProcess:
 
     def _hear(self, clock: Clock) -> Stage:
         """Sound's own session and thread, which the watchdog leaves alone: without it there are still pictures."""
+        # With it comes numpy, which is half of this process's start and of no use to a silent camera.
+        from agent.media.sound_session import SoundSession
+
         session = SoundSession(lambda: self._address(self._camera.main), self._sound, clock, self._stop)
         return Stage("sound", session.run_once, stop=self._stop, backoff=_SOUND_BACKOFF)
 

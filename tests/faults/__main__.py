@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agent import log
 from tests.broker import Broker
-from tests.faults import campaigns, clocks, disks, fuzz, sound
+from tests.faults import campaigns, clocks, disks, fuzz, machine, sound
 from tests.recording import evidence
 from tests.rigs.films import FilmSettings, make_film
 from tests.rigs.rtsp import RtspCamera
@@ -28,6 +28,7 @@ _BEFORE_BACK_S = 60.0
 _SOUND_S = 60.0
 _SOUND_KILLS = 5
 _FUZZ_S = 60.0
+_MACHINE_CUTS = 20
 
 
 def main(names: list[str]) -> int:
@@ -59,6 +60,7 @@ def main(names: list[str]) -> int:
         todo["clock-back"] = lambda: clocks.step_back(root / "clock-back", _BEFORE_BACK_S)
         todo["sound"] = lambda: sound.sound(root / "sound", _SOUND_S, _SOUND_KILLS, ffmpeg)
         todo["fuzz"] = lambda: fuzz.fuzz(root / "fuzz", _FUZZ_S)
+        todo["vm"] = lambda: machine.machine_cuts(root / "vm", _MACHINE_CUTS, ffmpeg)
         todo["rtsp"] = lambda: _with_rtsp(root / "rtsp")
         for name, campaign in todo.items():
             if not names or name in names:
