@@ -35,6 +35,8 @@ class _Figures:
     start_s: list[float] = field(default_factory=list)
     blocks: list[tuple[int, int]] = field(default_factory=list)
     torn_ledgers: int = 0
+    writes: int = 0
+    flushes: int = 0
 
 
 def machine_cuts(folder: Path, rounds: int, ffmpeg: str) -> list[str]:
@@ -85,6 +87,8 @@ def _boot_and_cut(
         finally:
             ended_ns = guest.cut_power()
         figures.blocks.append(cached.cut(chance))
+        figures.flushes += cached.flushes
+        figures.writes += cached.writes
     return int(begun_ns), ended_ns
 
 
@@ -132,8 +136,9 @@ def _told(figures: _Figures, rounds: int, files: int, reasons: str) -> str:
     return (
         f"power cut of a virtual machine x {rounds}, two cameras: {files} segments all play, index equals disk, lost at"
         f" worst {max(lost_s)} s (median {statistics.median(lost_s)}), records again {max(start_s)} s after the agent's"
-        f" start at worst (median {statistics.median(start_s)}, emulated); {gone} of {unsafe} unflushed blocks lost,"
-        f" store whole each time, ledger torn {figures.torn_ledgers} times; gaps: {reasons}"
+        f" start at worst (median {statistics.median(start_s)}, emulated); {figures.writes} writes, {figures.flushes}"
+        f" flushes, {gone} of {unsafe} unflushed blocks lost, store whole each time, ledger torn"
+        f" {figures.torn_ledgers} times; gaps: {reasons}"
     )
 
 

@@ -31,7 +31,7 @@ _MODULES: Final = (
 # Tools of a developer's machine, which are two thirds of the environment's bytes.
 _LEFT_OUT: Final = re.compile(
     r"playwright|mypy|.*mypyc|pip$|setuptools|pkg_resources|onnx$|hypothesis|ruff|grimp|moto|boto|test$|tests$"
-    r"|idlelib|tkinter|lib2to3|site-packages|config-3.*|torch|nvidia|.*\.a$"
+    r"|idlelib|tkinter|lib2to3|site-packages|config-3\.\d+-.*|torch|nvidia|.*\.a$"
 )
 _INIT: Final = """#!/bin/busybox sh
 /bin/busybox mkdir -p /proc /sys /dev /root
