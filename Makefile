@@ -4,6 +4,8 @@ VENV ?= .venv
 LOCKS := provisioning/locks
 # The checkout's weights, not the copy that an install leaves under share/.
 export WAYSIDE_MODELS ?= $(CURDIR)/models
+# The tests start hundreds of processes, and each would compile the same code anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Most tests wait for real processes, so more of them than cores run side by side. WORKERS=0: one after the other.
 WORKERS ?= 4

@@ -20,7 +20,8 @@ WaysideError
 │   ├── SegmentDamaged      a file that should be ours does not parse
 │   ├── ClipRefused         a clip that cannot be delivered, with its reason
 │   ├── ClipDamaged         a delivered clip that does not verify
-│   └── EraseRefused        footage that may not be erased, or is not there
+│   ├── EraseRefused        footage that may not be erased, or is not there
+│   └── HoldRefused         a hold that the ring cannot keep, or that is not there
 ├── StoreError           SQLite or the ledger cannot be used
 ├── ModelError           a model is missing, has the wrong hash or does not fit its card
 ├── FrameShapeError      the picture changed its size under a model built for another
@@ -172,6 +173,10 @@ class ClipDamaged(FootageError):
 
 class EraseRefused(FootageError):
     summary = "this footage is not erased"
+
+
+class HoldRefused(FootageError):
+    summary = "the hold is not as asked"
 
 
 class StoreError(WaysideError):

@@ -150,9 +150,22 @@ CREATE TABLE IF NOT EXISTS hold (
     end_wall_ns     INTEGER NOT NULL,
     made_wall_ns    INTEGER NOT NULL,
     expires_wall_ns INTEGER NOT NULL,          -- 0: never by itself
-    reference       TEXT    NOT NULL           -- the incident or the case, for people
+    reference       TEXT    NOT NULL,          -- the incident or the case, for people
+    actor           TEXT    NOT NULL,          -- of a staff hold: who, why, and who looks at it again
+    reason          TEXT    NOT NULL,
+    reviewer        TEXT    NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS hold_time ON hold (camera, start_wall_ns);
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- recording: up to which run the holes before it were told to the centre. Not rebuilt: a new epoch begins anew. Owner:
+-- agent/recording/holes.py.
+CREATE TABLE IF NOT EXISTS hole_told (
+    camera  TEXT    PRIMARY KEY,
+    boot    INTEGER NOT NULL,
+    run     INTEGER NOT NULL,
+    wall_ns INTEGER NOT NULL                   -- when that run began
+) STRICT, WITHOUT ROWID;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- messaging: the outbox. Owner: agent/messaging/outbox.py. One row of outbox_state; it dies with the store, and with it

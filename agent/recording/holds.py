@@ -1,4 +1,4 @@
-"""Holds: footage that outlives the ring. Incident holds are made by the node itself and bounded; a person's are not.
+"""Holds: footage that outlives the ring. An incident's hold may lapse for want of room, a person's only at its expiry.
 
 The `hold` table is filled from the ledger alone (agent.recording.evidence); a hold that is not in it is no hold.
 """
@@ -15,6 +15,8 @@ from agent.units import DAY_S, NS_PER_S, WallSpan
 # Footage design, retention: incident holds last 30 days and take at most 30 % of the ring.
 INCIDENT_HOLD_NS = 30 * DAY_S * NS_PER_S
 INCIDENT_HOLD_RATIO = 0.3
+# The same: what people hold takes at most 40 %; more is refused (agent.recording.keeping).
+STAFF_HOLD_RATIO = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,9 @@ class Hold:
     made_wall_ns: int
     expires_wall_ns: int
     reference: str
+    actor: str = ""
+    reason: str = ""
+    reviewer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +72,16 @@ def plan_lapses(
     now_wall_ns: int,
     is_clock_trusted: bool,
 ) -> tuple[Lapse, ...]:
-    """Which incident holds end now: those past their time, then the oldest until the rest fits the quota. Pure.
+    """Which holds end now: those past their time, then the oldest of incidents until theirs fit the quota. Pure.
 
-    Nothing expires while the clock is unsure. Staff holds never lapse here.
+    `held` are the segments of incident holds. Nothing expires while the clock is unsure; no quota ends a staff hold.
     """
-    incident = sorted((h for h in holds if h.kind is HoldKind.INCIDENT), key=lambda h: (h.made_wall_ns, h.hold_id))
+    oldest_first = sorted(holds, key=lambda hold: (hold.made_wall_ns, hold.hold_id))
     lapses = [
-        Lapse(hold, "expired") for hold in incident if is_clock_trusted and 0 < hold.expires_wall_ns <= now_wall_ns
+        Lapse(hold, "expired") for hold in oldest_first if is_clock_trusted and 0 < hold.expires_wall_ns <= now_wall_ns
     ]
     expired = {lapse.hold.hold_id for lapse in lapses}
-    remaining = [hold for hold in incident if hold.hold_id not in expired]
+    remaining = [hold for hold in oldest_first if hold.kind is HoldKind.INCIDENT and hold.hold_id not in expired]
     by_hold: dict[str, list[HeldSegment]] = {hold.hold_id: [] for hold in remaining}
     keepers: dict[str, int] = {}
     total_bytes = 0
@@ -105,7 +110,7 @@ def keep(conn: sqlite3.Connection, record: HoldMade) -> None:
     """Apply a ledger record. The hold of the same id is replaced: an incident's span grows until it closes."""
     conn.execute(
         "INSERT OR REPLACE INTO hold (hold_id, kind, camera, start_wall_ns, end_wall_ns, made_wall_ns, expires_wall_ns,"
-        " reference) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        " reference, actor, reason, reviewer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             record.hold_id,
             record.kind.value,
@@ -115,6 +120,9 @@ def keep(conn: sqlite3.Connection, record: HoldMade) -> None:
             record.made_wall_ns,
             record.expires_wall_ns,
             record.reference,
+            record.actor,
+            record.reason,
+            record.reviewer,
         ),
     )
 
@@ -135,12 +143,12 @@ def drop(conn: sqlite3.Connection, hold_id: str) -> None:
 def all_holds(conn: sqlite3.Connection) -> list[Hold]:
     """Every hold in force, oldest first."""
     rows = conn.execute(
-        "SELECT hold_id, kind, camera, start_wall_ns, end_wall_ns, made_wall_ns, expires_wall_ns, reference FROM hold"
-        " ORDER BY made_wall_ns, hold_id"
+        "SELECT hold_id, kind, camera, start_wall_ns, end_wall_ns, made_wall_ns, expires_wall_ns, reference, actor,"
+        " reason, reviewer FROM hold ORDER BY made_wall_ns, hold_id"
     )
     return [
-        Hold(hold_id, HoldKind(kind), camera, WallSpan(start, end), made, expires, reference)
-        for hold_id, kind, camera, start, end, made, expires, reference in rows
+        Hold(hold_id, HoldKind(kind), camera, WallSpan(start, end), *rest)
+        for hold_id, kind, camera, start, end, *rest in rows
     ]
 
 
@@ -161,5 +169,16 @@ def held_segments(conn: sqlite3.Connection, kind: HoldKind) -> list[HeldSegment]
         " ifnull((SELECT max(duration_ns) FROM segment AS longest WHERE longest.camera = hold.camera), 0)"
         " AND segment.state IN ('closed', 'damaged') WHERE hold.kind = ?",
         (kind.value,),
+    )
+    return [HeldSegment(*row) for row in rows]
+
+
+def segments_of(conn: sqlite3.Connection, camera: str, span: WallSpan) -> list[HeldSegment]:
+    """The finished segments that a hold of this span would keep; their `hold_id` is empty."""
+    rows = conn.execute(
+        "SELECT '', path, bytes FROM segment WHERE camera = ?1 AND start_wall_ns < ?3 AND end_wall_ns > ?2"
+        " AND start_wall_ns > ?2 - 1 - ifnull((SELECT max(duration_ns) FROM segment WHERE camera = ?1), 0)"
+        " AND state IN ('closed', 'damaged')",
+        (camera, span.start_ns, span.end_ns),
     )
     return [HeldSegment(*row) for row in rows]

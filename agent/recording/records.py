@@ -84,7 +84,8 @@ class OutageTold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HoldMade(msgspec.Struct, frozen=True, kw_only=True):
-    """Footage of this span must outlive the ring. `expires_wall_ns` 0: never by itself."""
+    """Footage of this span must outlive the ring. `expires_wall_ns` 0: never by itself. `reference` is the incident or
+    the case; who, why and who looks at it again (`reviewer`) are a person's."""
 
     hold_id: str
     kind: HoldKind
@@ -94,13 +95,18 @@ class HoldMade(msgspec.Struct, frozen=True, kw_only=True):
     made_wall_ns: int
     expires_wall_ns: int
     reference: str = ""
+    actor: str = ""
+    reason: str = ""
+    reviewer: str = ""
 
 
 class HoldReleased(msgspec.Struct, frozen=True, kw_only=True):
-    """`cause`: `expired`, `quota` (incident holds only) or `released` by a person."""
+    """`cause`: `expired`, `quota` (incident holds only) or `released` by a person, who is then named."""
 
     hold_id: str
     cause: str
+    actor: str = ""
+    reason: str = ""
 
 
 class FootageExpired(msgspec.Struct, frozen=True, kw_only=True):
