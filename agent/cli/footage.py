@@ -120,7 +120,7 @@ def export(
     from agent.cli import footage_report as report
     from agent.recording import account
     from agent.recording.exporter import export_clip
-    from agent.recording.ringclip import plan_from_ring
+    from agent.recording.ringclip import plan_from_ring, reading
 
     span = parse_span(start, end)
     if not out.parent.is_dir():
@@ -128,13 +128,14 @@ def export(
     with _store(data) as conn:
         account.cameras(conn, [camera])
         zone = account.zone(conn)
-        plan = plan_from_ring(conn, data, camera, span, SystemClock().wall_ns())
-    if not plan.files:
-        report.print_export(plan, (), zone, as_json=as_json)
-        raise typer.Exit(EXIT_FAILED)
-    footage_evidence.note_export(data, camera, span, purpose=purpose, case=case)
-    with report.progress(hidden=as_json) as on_progress:
-        files = export_clip(plan, data, out, on_progress)
+        with reading(data, camera, span) as pin:
+            plan = plan_from_ring(conn, data, camera, span, SystemClock().wall_ns())
+            if not plan.files:
+                report.print_export(plan, (), zone, as_json=as_json)
+                raise typer.Exit(EXIT_FAILED)
+            footage_evidence.note_export(data, camera, span, purpose=purpose, case=case)
+            with report.progress(hidden=as_json) as on_progress:
+                files = export_clip(plan, data, out, pin.following(on_progress))
     derived: list[DerivedFile] = []
     if is_faststart:
         from agent.media.faststart import faststart_path, remux_faststart

@@ -48,7 +48,7 @@ def sheet(
     code 3 when parts of the span are missing."""
     from agent.cli import footage_report as report
     from agent.recording import account
-    from agent.recording.ringclip import plan_from_ring
+    from agent.recording.ringclip import plan_from_ring, reading
     from agent.recording.sheet import plan_sheet
     from agent.recording.sheetwords import note_of, title_of
     from agent.vision.sheet import encode_sheet
@@ -59,12 +59,13 @@ def sheet(
     with footage_evidence.open_ring(data) as conn:
         account.cameras(conn, [camera])
         zone = account.zone(conn)
-        plan = plan_from_ring(conn, data, camera, span, SystemClock().wall_ns())
-    if not plan.files:
-        report.print_export(plan, (), zone, as_json=as_json)
-        raise typer.Exit(EXIT_FAILED)
-    footage_evidence.note_look(data, camera, span, purpose=purpose, case=case)
-    tiles = [_tile(data, tile, zone) for tile in plan_sheet(plan, stills)]
+        with reading(data, camera, span):
+            plan = plan_from_ring(conn, data, camera, span, SystemClock().wall_ns())
+            if not plan.files:
+                report.print_export(plan, (), zone, as_json=as_json)
+                raise typer.Exit(EXIT_FAILED)
+            footage_evidence.note_look(data, camera, span, purpose=purpose, case=case)
+            tiles = [_tile(data, tile, zone) for tile in plan_sheet(plan, stills)]
     jpeg = encode_sheet(title_of(plan, zone), note_of(plan), tiles, max_bytes=MAX_SHEET_BYTES)
     try:
         out.write_bytes(jpeg)

@@ -24,7 +24,7 @@ from agent.errors import ClipRefused, CommandFailed, CommandRejected, UploadErro
 from agent.recording.cut import ClipPlan
 from agent.recording.exporter import ExportedFile, export_clip
 from agent.recording.gaps import GapReason
-from agent.recording.ringclip import plan_from_ring
+from agent.recording.ringclip import plan_from_ring, reading
 from agent.units import NS_PER_MS, format_rfc3339, parse_rfc3339, parse_span
 
 # Cutting is a copy on disk, the line is what takes time: what each takes of the progress that staff see.
@@ -151,9 +151,16 @@ def _cut(
 ) -> tuple[ClipPlan, tuple[ExportedFile, ...]]:
     """The clip as files in `folder`; none when nothing was recorded. Raises CommandRejected, CommandFailed.
 
-    Retention may take the oldest of the footage between plan and copy: then what is left is planned once more, and the
-    new plan says that the rest expired. The copy takes seconds, retention some segments a sweep: twice is enough.
+    Retention spares what is read, as long as recording has room (agent.recording.pins). Where it could not, or a person
+    had some erased, what is left is planned once more, and the new plan says why the rest is gone.
     """
+    with reading(work.facts.data_dir, args.camera, parse_span(args.start, args.end)) as pin:
+        return _cut_pinned(work, args, folder, pin.following(progress.cut))
+
+
+def _cut_pinned(
+    work: Work, args: ClipExportArgs, folder: Path, on_progress: Callable[[int, int], None]
+) -> tuple[ClipPlan, tuple[ExportedFile, ...]]:
     plan = plan_of(work, args.camera, args.start, args.end)
     for is_last in (False, True):
         addresses = 1 + len(args.more_upload_urls)
@@ -168,7 +175,7 @@ def _cut(
         _require_room(work, plan)
         try:
             out = folder / f"{args.camera}_{plan.asked.start_ns // NS_PER_MS}.mp4"
-            return plan, export_clip(plan, work.facts.data_dir, out, progress.cut)
+            return plan, export_clip(plan, work.facts.data_dir, out, on_progress)
         except ClipRefused as exc:
             if is_last or exc.facts.get("reason") not in ("footage_vanished", "footage_changed"):
                 raise

@@ -25,12 +25,13 @@ from agent.errors import CommandFailed, DiskError, SegmentDamaged
 from agent.identity import new_uuid7
 from agent.notices import SheetTile, SheetWanted
 from agent.recording.cut import ClipPlan
+from agent.recording.ringclip import reading
 from agent.recording.sheet import SheetGap, SheetStill, plan_sheet
 from agent.recording.sheet import SheetTile as PlannedTile
 from agent.recording.sheetwords import gap_words, label_of, note_of, title_of
 from agent.recording.stillfile import read_still
 from agent.store import transaction
-from agent.units import NS_PER_MS, format_rfc3339
+from agent.units import NS_PER_MS, format_rfc3339, parse_span
 
 # A link's frame carries 32 MiB; 24 IDRs of 4K at 16 Mbit/s are some 20 MB. What is beyond is left out, and says so.
 _MOST_BYTES: Final = 28 << 20
@@ -80,12 +81,13 @@ def _resumed(work: Work, args: SheetArgs, folder: Path) -> SheetJob | None:
 
 def _made(work: Work, args: SheetArgs, folder: Path) -> SheetJob | Outcome:
     """The sheet on disk and in the journal, or how the command ends without one."""
-    plan = plan_of(work, args.camera, args.start, args.end)
-    if not plan.files:
-        return _nothing(plan)
-    work.report(0.1, "looking")
-    planned = plan_sheet(plan, args.stills)
-    wanted, pictures = _gather(work, plan, planned)
+    with reading(work.facts.data_dir, args.camera, parse_span(args.start, args.end)):
+        plan = plan_of(work, args.camera, args.start, args.end)
+        if not plan.files:
+            return _nothing(plan)
+        work.report(0.1, "looking")
+        planned = plan_sheet(plan, args.stills)
+        wanted, pictures = _gather(work, plan, planned)
     jpeg = work.hands.sheet(wanted, pictures)
     path = _write(folder, f"{plan.camera}_{plan.asked.start_ns // NS_PER_MS}.jpg", jpeg)
     shown = [tile.wall_ns for tile, told in zip(planned, wanted.tiles, strict=True) if told.size_bytes]

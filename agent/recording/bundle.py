@@ -26,7 +26,8 @@ from agent.recording.exporter import export_clip, read_segment
 from agent.recording.folder import disk_error, sync_folder
 from agent.recording.manifest import BundledFile, FilePart, Manifest, sums_text
 from agent.recording.naming import SegmentName
-from agent.recording.ringclip import plan_from_ring
+from agent.recording.pins import Pin
+from agent.recording.ringclip import plan_from_ring, reading
 from agent.recording.signer import Signer
 from agent.recording.zipform import ZipEntry, directory, local_header
 from agent.units import WallSpan, format_rfc3339
@@ -79,11 +80,14 @@ def make_bundle(
 
     `on_progress(done_bytes, total_bytes)` is called as the archive is written.
     """
-    plan = plan_from_ring(conn, data_dir, request.camera, request.span, now_wall_ns)
-    with tempfile.TemporaryDirectory(prefix=".bundle-", dir=out.parent) as folder:
-        parts = _views(plan, data_dir, Path(folder))
+    with (
+        reading(data_dir, request.camera, request.span) as pin,
+        tempfile.TemporaryDirectory(prefix=".bundle-", dir=out.parent) as folder,
+    ):
+        plan = plan_from_ring(conn, data_dir, request.camera, request.span, now_wall_ns)
+        parts = _views(plan, data_dir, Path(folder), pin)
         native, still_open = _sources(conn, plan)
-        parts += [_native(data_dir, request.camera, name) for name in native]
+        parts += [_native(data_dir, request.camera, name, pin) for name in native]
         chain = excerpt(data_dir, request.camera, [str(name.path()) for name in native])
         gaps = [_gap(gap.span, gap.reason) for gap in plan.gaps]
         parts += map(_small, meta_files(conn, data_dir, request.camera, request.span, gaps=gaps, chain=chain))
@@ -91,13 +95,13 @@ def make_bundle(
         draft = _manifest(conn, request, plan, chain, signer=signer, now_wall_ns=now_wall_ns)
         draft = msgspec.structs.replace(draft, open=tuple(str(name.path()) for name in still_open))
         papers, signed = _papers(draft, parts, signer)
-        size_bytes = _write(out, papers + parts, on_progress)
+        size_bytes = _write(out, papers + parts, pin.following(on_progress))
     return BundleReport(out, size_bytes, signed, plan.is_partial)
 
 
-def _views(plan: ClipPlan, data_dir: Path, folder: Path) -> list[_Part]:
+def _views(plan: ClipPlan, data_dir: Path, folder: Path, pin: Pin) -> list[_Part]:
     """The clip, which is what a person opens first."""
-    files = export_clip(plan, data_dir, folder / f"{plan.camera}.mp4")
+    files = export_clip(plan, data_dir, folder / f"{plan.camera}.mp4", pin.following())
     return [_footage(f"view/{file.path.name}", file.path, source="", borders=[]) for file in files]
 
 
@@ -110,7 +114,8 @@ def _sources(conn: sqlite3.Connection, plan: ClipPlan) -> tuple[list[SegmentName
     return done, [name for name in names if str(name.path()) in unfinished]
 
 
-def _native(data_dir: Path, camera: str, name: SegmentName) -> _Part:
+def _native(data_dir: Path, camera: str, name: SegmentName, pin: Pin) -> _Part:
+    pin.renew()
     path = name.path()
     try:
         found = read_segment(data_dir, name)

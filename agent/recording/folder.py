@@ -33,6 +33,15 @@ def write_synced(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def disk_usage(data_dir: Path) -> tuple[int, int]:
+    """(free, whole) bytes of the ring's disk for an unprivileged process (statvfs(3)). Raises DiskError."""
+    try:
+        found = os.statvfs(data_dir)
+    except OSError as exc:
+        raise disk_error(exc) from exc
+    return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+
+
 def disk_error(exc: OSError) -> DiskError:
     """The refusal of a disk with the reason of the gap it leaves."""
     is_full = exc.errno in _FULL

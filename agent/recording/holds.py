@@ -15,8 +15,6 @@ from agent.units import DAY_S, NS_PER_S, WallSpan
 # Footage design, retention: incident holds last 30 days and take at most 30 % of the ring.
 INCIDENT_HOLD_NS = 30 * DAY_S * NS_PER_S
 INCIDENT_HOLD_RATIO = 0.3
-# The same: what people hold takes at most 40 %; more is refused (agent.recording.keeping).
-STAFF_HOLD_RATIO = 0.4
 
 
 @dataclass(frozen=True, slots=True)

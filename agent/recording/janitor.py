@@ -6,9 +6,8 @@ commit), the files are unlinked, their folders synced, the rows dropped. A resta
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -16,13 +15,15 @@ from pathlib import Path
 from agent import log
 from agent.clock import Clock, ClockQuality
 from agent.ledger import Ledger
-from agent.recording import evidence, holds, index
-from agent.recording.folder import disk_error, sync_folder
+from agent.recording import evidence, holds, index, pins
+from agent.recording.folder import disk_error, disk_usage, sync_folder
+from agent.recording.holds import Lapse
 from agent.recording.index import SegmentRow, SegmentState
 from agent.recording.records import FootageExpired, HoldKind, HoldReleased
 from agent.recording.recovery import settle_open
 from agent.recording.retention import RetentionLimits, RingState, plan_deletions
 from agent.store import transaction
+from agent.units import WallSpan
 
 _log = log.get("janitor")
 
@@ -52,15 +53,6 @@ class SweepReport:
     is_behind: bool
 
 
-def disk_usage(data_dir: Path) -> tuple[int, int]:
-    """(free, whole) bytes of the ring's disk for an unprivileged process (statvfs(3)). Raises DiskError."""
-    try:
-        found = os.statvfs(data_dir)
-    except OSError as exc:
-        raise disk_error(exc) from exc
-    return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
-
-
 def ring_usage(conn: sqlite3.Connection, data_dir: Path) -> RingUsage:
     free_bytes, disk_bytes = disk_usage(data_dir)
     cameras = index.usage(conn)
@@ -76,23 +68,32 @@ class Janitor:
     """Owned by the thread that owns `conn`; call `finish_garbage` once at start, then `sweep` each minute or so."""
 
     def __init__(
-        self, data_dir: Path, conn: sqlite3.Connection, ledger: Ledger, *, clock: Clock, limits: RetentionLimits
+        self,
+        data_dir: Path,
+        conn: sqlite3.Connection,
+        ledger: Ledger,
+        *,
+        clock: Clock,
+        limits: RetentionLimits,
+        on_lapses: Callable[[Sequence[Lapse]], None] | None = None,
     ) -> None:
+        """`on_lapses` tells of holds that end by themselves, within the transaction that ends them."""
         self._data_dir = data_dir
         self._conn = conn
         self._ledger = ledger
         self._clock = clock
         self._limits = limits
+        self._on_lapses = on_lapses
 
     def sweep(self) -> SweepReport:
         """One look at everything. Raises DiskError, StoreError; the next sweep goes on from there."""
         settled = settle_open(self._conn, self._data_dir)
-        lapsed = self._release_lapsed()
-        free_bytes, _ = disk_usage(self._data_dir)
+        free_bytes, disk_bytes = disk_usage(self._data_dir)
         usage = index.usage(self._conn)
+        lapsed = self._release_lapsed(disk_bytes)
         plan = plan_deletions(
             {each.camera: index.oldest_first(self._conn, each.camera) for each in usage},
-            holds.held_spans(holds.all_holds(self._conn)),
+            self._kept_spans(free_bytes),
             limits=self._limits,
             state=RingState(
                 bytes_by_camera={each.camera: each.bytes for each in usage},
@@ -105,7 +106,7 @@ class Janitor:
         if doomed:
             self._delete(doomed)
         if plan.short_bytes:
-            _log.error("the ring is over its limit and holds keep the rest", short_bytes=plan.short_bytes)
+            _log.error("the ring is over its limit and holds or readers keep the rest", short_bytes=plan.short_bytes)
         return SweepReport(
             deleted=len(doomed),
             freed_bytes=sum(row.bytes for row in doomed),
@@ -153,11 +154,22 @@ class Janitor:
             if folder.is_dir() and folder.name != newest and not any(folder.iterdir()):
                 folder.rmdir()
 
-    def _release_lapsed(self) -> int:
+    def _kept_spans(self, free_bytes: int) -> Mapping[str, Sequence[WallSpan]]:
+        """What is held, and what somebody reads now. Recording comes first: once half of the room that is kept free is
+        gone, readers are heeded no more; theirs is told as expired."""
+        held = holds.held_spans(holds.all_holds(self._conn))
+        if free_bytes < self._limits.min_free_bytes // 2:
+            return held
+        read = pins.pinned_spans(self._data_dir)
+        return {each: (*held.get(each, ()), *read.get(each, ())) for each in {*held, *read}}
+
+    def _release_lapsed(self, disk_bytes: int) -> int:
+        # Not by what is free: a disk that others filled must not cost a hold.
+        ring_bytes = min(self._limits.max_bytes, disk_bytes)
         lapses = holds.plan_lapses(
             holds.all_holds(self._conn),
             holds.held_segments(self._conn, HoldKind.INCIDENT),
-            quota_bytes=int(self._limits.max_bytes * holds.INCIDENT_HOLD_RATIO),
+            quota_bytes=int(ring_bytes * holds.INCIDENT_HOLD_RATIO),
             now_wall_ns=self._clock.wall_ns(),
             is_clock_trusted=self._clock.status().quality is not ClockQuality.UNSYNCED,
         )
@@ -165,8 +177,10 @@ class Janitor:
             with transaction(self._conn):
                 records = [HoldReleased(hold_id=lapse.hold.hold_id, cause=lapse.cause) for lapse in lapses]
                 evidence.note(self._conn, self._ledger, *records)
+                if self._on_lapses is not None:
+                    self._on_lapses(lapses)
             for lapse in lapses:
-                _log.warning("incident hold lapsed", hold=lapse.hold.hold_id, cause=lapse.cause)
+                _log.warning("hold lapsed", kind=lapse.hold.kind.value, hold=lapse.hold.hold_id, cause=lapse.cause)
         return len(lapses)
 
 

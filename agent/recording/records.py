@@ -101,12 +101,14 @@ class HoldMade(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HoldReleased(msgspec.Struct, frozen=True, kw_only=True):
-    """`cause`: `expired`, `quota` (incident holds only) or `released` by a person, who is then named."""
+    """`cause`: `expired`, `quota` (incident holds only) or `released` by a person, who is then named. `request` names
+    one act of releasing."""
 
     hold_id: str
     cause: str
     actor: str = ""
     reason: str = ""
+    request: str = ""
 
 
 class FootageExpired(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from agent import log
@@ -12,6 +13,7 @@ from agent.recording.account import camera_gaps
 from agent.recording.cut import ClipPlan, RecordedSegment, plan_clip
 from agent.recording.exporter import read_segment
 from agent.recording.gaps import Gap, GapReason
+from agent.recording.pins import Pin, pinned
 from agent.units import NS_PER_S, WallSpan
 
 _log = log.get("ringclip")
@@ -19,6 +21,11 @@ _log = log.get("ringclip")
 # The segment after the span tells the exact end of the one before it, and the entry to the first second may lie in the
 # segment before: an IDR comes at least this often on every camera we know (10 s is the longest GOP on offer).
 _MARGIN_NS = 15 * NS_PER_S
+
+
+def reading(data_dir: Path, camera: str, asked: WallSpan) -> AbstractContextManager[Pin]:
+    """Enter before the plan and leave after the last byte: in between retention spares what the plan may name."""
+    return pinned(data_dir, camera, WallSpan(asked.start_ns - _MARGIN_NS, asked.end_ns + _MARGIN_NS))
 
 
 def plan_from_ring(

@@ -16,7 +16,7 @@ from agent.recording.boot import claim_boot, ensure_ring
 from agent.recording.cut import RecordedSegment
 from agent.recording.index import SegmentRow, SegmentState
 from agent.recording.naming import SegmentName
-from agent.recording.records import Record
+from agent.recording.records import HoldKind, HoldMade, Record
 from agent.store import open_store, transaction
 from agent.units import NS_PER_MS, NS_PER_S
 from tests.clip.footage import START_NS, Film, Settings, Where, encode, record
@@ -131,3 +131,19 @@ def row(
 
 def paths(rows: Sequence[SegmentRow]) -> list[str]:
     return [each.path for each in rows]
+
+
+def staff_hold(hold_id: str, start_ns: int, end_ns: int, *, expires_ns: int = 0) -> HoldMade:
+    """A person's hold of c01 as the ledger has it."""
+    return HoldMade(
+        hold_id=hold_id,
+        kind=HoldKind.STAFF,
+        camera="c01",
+        start_wall_ns=start_ns,
+        end_wall_ns=end_ns,
+        made_wall_ns=end_ns,
+        expires_wall_ns=expires_ns,
+        actor="somchai",
+        reason="accident",
+        reviewer="mali",
+    )
