@@ -8,6 +8,7 @@ import msgspec
 
 from agent.commands.trust import Refusal
 from agent.contract.commands import AnswerState, CommandName
+from agent.contract.keeping import FootageEraseArgs, HoldSetArgs
 from agent.contract.requests import ARGS_TYPES, Args, ClipExportArgs, ClipPlanArgs, GapsArgs, SheetArgs
 from agent.contract.wire import decode
 from agent.errors import TimeError, WireError
@@ -49,7 +50,7 @@ def refuse_arguments(name: CommandName, raw: msgspec.Raw) -> Refusal | None:
 
 
 def _span(args: Args) -> WallSpan | None:
-    if isinstance(args, ClipPlanArgs | ClipExportArgs | SheetArgs):
+    if isinstance(args, ClipPlanArgs | ClipExportArgs | SheetArgs | HoldSetArgs | FootageEraseArgs):
         return parse_span(args.start, args.end)
     if isinstance(args, GapsArgs) and args.start is not None and args.end is not None:
         return parse_span(args.start, args.end)

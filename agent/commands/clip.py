@@ -13,6 +13,7 @@ import msgspec
 from agent import log
 from agent.commands.clipjob import ClipJob, are_files_there, exports_of, remove, save, saved
 from agent.commands.clipresult import outcome_of, result_of, wire_gaps, wire_span
+from agent.commands.hold import keep
 from agent.commands.running import Halt
 from agent.commands.trust import Trust
 from agent.commands.upload import Upload, UploadPolicy, abandon_tus, check_target, upload_put, upload_tus
@@ -58,6 +59,9 @@ def export_clip_command(work: Work) -> Outcome:
     try:
         job = _resumed(work, args, folder)
         if job is None:
+            if args.hold_days:
+                # Before the copy: what is to stay must not go while it is made.
+                keep(work, work.require_camera(args.camera), parse_span(args.start, args.end), days=args.hold_days)
             folder.mkdir(parents=True, exist_ok=True)
             plan, files = _cut(work, args, folder, progress)
             job = ClipJob(result_of(plan, files), ("",) * len(files))

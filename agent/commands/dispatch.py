@@ -19,16 +19,10 @@ from agent import log
 from agent.commands import journal
 from agent.commands.access import note_command
 from agent.commands.arguments import refuse_arguments
-from agent.commands.cancel import cancel_clip
-from agent.commands.clip import export_clip_command, plan_clip_command
 from agent.commands.clipjob import clear_exports
-from agent.commands.gaps import gaps
-from agent.commands.ping import ping
+from agent.commands.handlers import HANDLERS
 from agent.commands.running import Halt, Running
-from agent.commands.sheet import make_sheet
-from agent.commands.snapshot import snapshot
 from agent.commands.telling import Teller
-from agent.commands.traffic import traffic
 from agent.commands.trust import Circumstances, Refusal, judge
 from agent.commands.work import NodeFacts, NodeHands, Outcome, Work
 from agent.contract.commands import AnswerState, CommandName, CommandPayload, decode_jws, decode_payload
@@ -38,17 +32,6 @@ from agent.mailbox import Mailbox
 from agent.store import transaction
 from agent.units import NS_PER_S
 
-Handler = Callable[[Work], Outcome]
-HANDLERS: Final[dict[CommandName, Handler]] = {
-    CommandName.PING: ping,
-    CommandName.CLIP_PLAN: plan_clip_command,
-    CommandName.CLIP_EXPORT: export_clip_command,
-    CommandName.CLIP_CANCEL: cancel_clip,
-    CommandName.SHEET: make_sheet,
-    CommandName.SNAPSHOT: snapshot,
-    CommandName.GAPS: gaps,
-    CommandName.TRAFFIC: traffic,
-}
 # Long ones have a thread for their kind: a sheet is asked for to be seen before the clip that may take an hour.
 _LONG: Final = (CommandName.CLIP_EXPORT, CommandName.SHEET)
 # More waiting than this is no staff at a desk but a fault or an attack; the rest is refused.

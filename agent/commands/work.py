@@ -17,6 +17,7 @@ from agent.contract.requests import Result
 from agent.contract.states import TrafficState
 from agent.contract.topics import NodeAddress
 from agent.errors import CommandRejected
+from agent.ledger import Ledger
 from agent.notices import SheetWanted
 
 
@@ -51,7 +52,7 @@ class NodeHands:
 
     `snapshot` and `sheet` (the pictures' bytes in, a JPEG out) ask vision and raise CommandFailed; `traffic` tells the
     roads by camera; `respond` hands an answer to the uplink for a reply topic; `tell` appends an event to the outbox in
-    the caller's transaction: connection, event type, data, camera or "".
+    the caller's transaction: connection, event type, data, camera or "". `ledger` is the ring's one writer.
     """
 
     snapshot: Callable[[str], Snapshot]
@@ -59,6 +60,7 @@ class NodeHands:
     traffic: Callable[[], Mapping[str, TrafficState]]
     respond: Callable[[str, Answer], None]
     tell: Callable[[sqlite3.Connection, str, EventData, str], None]
+    ledger: Ledger
 
 
 @dataclass(frozen=True, slots=True)

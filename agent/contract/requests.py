@@ -9,6 +9,16 @@ import msgspec
 
 from agent.contract.commands import CommandName
 from agent.contract.events import Lane, TrafficData
+from agent.contract.keeping import (
+    FootageEraseArgs,
+    FootageEraseResult,
+    ForecastArgs,
+    ForecastResult,
+    HoldReleaseArgs,
+    HoldReleaseResult,
+    HoldSetArgs,
+    HoldSetResult,
+)
 from agent.contract.records import ClipFileData
 from agent.contract.wire import Count, Down, Identifier, Instant, Seconds, Sequence, Up, Uuid7, WireGap, WireSpan
 
@@ -61,7 +71,8 @@ class ClipPlanResult(Up, frozen=True, kw_only=True):
 
 class ClipExportArgs(Down, frozen=True, kw_only=True):
     """Cut and upload. The first file goes to `upload_url`; further ones, which only changed codec parameters cause, to
-    `more_upload_urls` in order. `hold_days`: keep the footage itself that long as well."""
+    `more_upload_urls` in order. `hold_days`: keep the footage itself that long as
+    well, under a hold whose id is the command's `jti`; refused as hold.set is."""
 
     camera: Identifier
     start: Instant = msgspec.field(name="from")
@@ -193,6 +204,10 @@ Args = (
     | SnapshotArgs
     | GapsArgs
     | TrafficArgs
+    | HoldSetArgs
+    | HoldReleaseArgs
+    | ForecastArgs
+    | FootageEraseArgs
 )
 Result = (
     PingResult
@@ -204,6 +219,10 @@ Result = (
     | SnapshotResult
     | GapsResult
     | TrafficResult
+    | HoldSetResult
+    | HoldReleaseResult
+    | ForecastResult
+    | FootageEraseResult
 )
 
 ARGS_TYPES: Final[dict[CommandName, type[Args]]] = {
@@ -216,6 +235,10 @@ ARGS_TYPES: Final[dict[CommandName, type[Args]]] = {
     CommandName.SNAPSHOT: SnapshotArgs,
     CommandName.GAPS: GapsArgs,
     CommandName.TRAFFIC: TrafficArgs,
+    CommandName.HOLD_SET: HoldSetArgs,
+    CommandName.HOLD_RELEASE: HoldReleaseArgs,
+    CommandName.FORECAST: ForecastArgs,
+    CommandName.FOOTAGE_ERASE: FootageEraseArgs,
 }
 RESULT_TYPES: Final[dict[CommandName, type[Result]]] = {
     CommandName.PING: PingResult,
@@ -227,4 +250,8 @@ RESULT_TYPES: Final[dict[CommandName, type[Result]]] = {
     CommandName.SNAPSHOT: SnapshotResult,
     CommandName.GAPS: GapsResult,
     CommandName.TRAFFIC: TrafficResult,
+    CommandName.HOLD_SET: HoldSetResult,
+    CommandName.HOLD_RELEASE: HoldReleaseResult,
+    CommandName.FORECAST: ForecastResult,
+    CommandName.FOOTAGE_ERASE: FootageEraseResult,
 }

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from agent import __version__, log
 from agent.clock import Clock
-from agent.commands.dispatch import HANDLERS, Inbound
+from agent.commands.dispatch import Inbound
+from agent.commands.handlers import HANDLERS
 from agent.config import Config
 from agent.contract.states import (
     Alert,

@@ -171,6 +171,7 @@ class _NodeProcess:
             traffic=self._reception.roads.states,
             respond=respond,
             tell=tell,
+            ledger=self._ground.ledger,
         )
 
     def _offer(self, inbound: Inbound) -> None:

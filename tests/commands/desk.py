@@ -90,6 +90,7 @@ class Node:
             traffic=lambda: dict(self.roads),
             respond=self._respond,
             tell=self._tell,
+            ledger=self.ring.ledger,
         )
         self.stop = threading.Event()
         self.dispatcher = Dispatcher(self.facts, hands, lambda: open_store(self.facts.data_dir), self.stop)

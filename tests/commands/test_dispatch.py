@@ -94,7 +94,7 @@ def test_the_counters_of_another_issuer_are_its_own(node: Node) -> None:
 @pytest.mark.parametrize(
     ("name", "args", "reason", "says"),
     [
-        ("footage.erase", {}, "unknown_command", "understands"),
+        ("config.refresh", {}, "unknown_command", "understands"),
         ("ping", {"loud": True}, "bad_arguments", "unknown field"),
         ("snapshot", {"camera": "c01", "incident": INCIDENT}, "bad_arguments", "one of them"),
         ("snapshot", {"camera": "c09"}, "unknown_camera", "c01, c02"),
