@@ -6,6 +6,7 @@ It can be lost: `wayside footage recover` rebuilds from files and ledger what th
 from __future__ import annotations
 
 import sqlite3
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ STORE_NAME = "store.sqlite"
 _RECOVER = "rebuild it with `wayside footage recover`"
 # Writers take turns of a few ms; only a stuck disk holds the lock this long.
 _BUSY_TIMEOUT_S = 10.0
+# Writers of one process hand the turn to each other by these. SQLite alone would let them sleep and try again, up to
+# 0.1 s each time, while the other writes again and again: an incident waited 0.33 s behind older events being sent.
+_turns: dict[str, threading.Lock] = {}
 _schema = Path(__file__).with_name("schema.sql")
 # Filled again from the ledger when the node starts (agent.recording.evidence): a new schema drops, it never alters.
 REBUILT = (
@@ -35,6 +39,12 @@ REBUILT = (
 )
 
 
+class _Connection(sqlite3.Connection):
+    """`turn` is shared by all connections of this process to the same store."""
+
+    turn: threading.Lock
+
+
 def open_store(data_dir: Path, *, readonly: bool = False) -> sqlite3.Connection:
     """A connection for the calling thread alone. The caller begins transactions itself (`transaction`).
 
@@ -50,7 +60,9 @@ def open_store(data_dir: Path, *, readonly: bool = False) -> sqlite3.Connection:
             uri=True,
             isolation_level=None,
             timeout=_BUSY_TIMEOUT_S,
+            factory=_Connection,
         )
+        conn.turn = _turns.setdefault(str(path.absolute()), threading.Lock())
     except sqlite3.Error as exc:
         raise StoreError(path=str(path), detail=str(exc), remedy="check the folder and its permissions") from exc
     try:
@@ -69,18 +81,34 @@ def open_store(data_dir: Path, *, readonly: bool = False) -> sqlite3.Connection:
 @contextmanager
 def transaction(conn: sqlite3.Connection) -> Iterator[None]:
     """One write transaction that takes its lock at once. Raises StoreError when the store does not take it."""
-    try:
-        conn.execute("BEGIN IMMEDIATE")
+    with _turn(conn):
         try:
-            yield
-            conn.execute("COMMIT")
-        except BaseException:
-            # A full disk makes SQLite roll back by itself; doing it again would hide why (sqlite.org/lang_transaction).
-            if conn.in_transaction:
-                conn.execute("ROLLBACK")
-            raise
-    except sqlite3.Error as exc:
-        raise StoreError(detail=str(exc)) from exc
+            conn.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                conn.execute("COMMIT")
+            except BaseException:
+                # A full disk makes SQLite roll back by itself; doing it again would hide why
+                # (sqlite.org/lang_transaction).
+                if conn.in_transaction:
+                    conn.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as exc:
+            raise StoreError(detail=str(exc)) from exc
+
+
+@contextmanager
+def _turn(conn: sqlite3.Connection) -> Iterator[None]:
+    """Raises StoreError when another thread of this process writes for longer than anything but a stuck disk takes."""
+    if not isinstance(conn, _Connection):
+        yield
+        return
+    if not conn.turn.acquire(timeout=_BUSY_TIMEOUT_S):
+        raise StoreError(detail="the store is locked by another thread")
+    try:
+        yield
+    finally:
+        conn.turn.release()
 
 
 def _prepare(conn: sqlite3.Connection, *, readonly: bool) -> None:

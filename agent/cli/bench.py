@@ -66,6 +66,20 @@ def clip(
     show(run(runs, folder, _say), as_json=as_json)
 
 
+@app.command()
+@explained
+def outbox(
+    *,
+    count: Annotated[int, typer.Option("--events", min=100, help="events of a run")] = 5000,
+    runs: Annotated[int, typer.Option(min=1, help="paired runs; the medians are reported")] = 3,
+    as_json: JsonOption = False,
+) -> None:
+    """Events that survive the power, against raw paho; how late an incident comes behind 10 000 others."""
+    from agent.bench.outbox import run
+
+    show(run(count, runs, _say), as_json=as_json)
+
+
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 

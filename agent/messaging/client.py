@@ -98,8 +98,11 @@ class BrokerClient:
                 return None
             token = self._next_token
             self._next_token += 1
+            is_first = not self._queue
             self._queue.append((token, publication))
-        self._wake()
+        # What waits already has woken the thread, or waits for room, which a PUBACK makes.
+        if is_first:
+            self._wake()
         return token
 
     def subscribe(self, *filters: str) -> None:

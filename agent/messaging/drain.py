@@ -14,8 +14,9 @@ from agent.messaging.doubt import Doubt
 from agent.messaging.lanes import Moment, Origin, OutboxItem
 from agent.units import NS_PER_S
 
-# Twice the window keeps the wire busy while a round of PUBACKs is written to the store.
-_WINDOWS_AHEAD = 2
+# What is handed over beyond the window (mosquitto: 20) keeps the wire busy while a round of PUBACKs is written to the
+# store, and makes that round a larger one.
+_WINDOWS_AHEAD = 10
 # A refused event is tried again after these; a broker's access list is rarely corrected within seconds.
 _FIRST_PAUSE_S = 5
 _LONGEST_PAUSE_S = 300

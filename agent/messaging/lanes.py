@@ -19,8 +19,8 @@ from agent.errors import WireError
 from agent.identity import new_uuid7
 
 _NEXT = {
-    Lane.A: "UPDATE outbox_state SET last_a = last_a + 1 RETURNING epoch, last_a",
-    Lane.B: "UPDATE outbox_state SET last_b = last_b + 1 RETURNING epoch, last_b",
+    Lane.A: "UPDATE outbox_state SET last_a = last_a + 1 RETURNING epoch, last_a, bytes, shed_untold",
+    Lane.B: "UPDATE outbox_state SET last_b = last_b + 1 RETURNING epoch, last_b, bytes, shed_untold",
 }
 _COUNT = {
     Lane.A: "UPDATE outbox_state SET count_a = count_a + 1, bytes = bytes + ?",
@@ -73,10 +73,23 @@ def ensure_state(conn: sqlite3.Connection) -> None:
     conn.execute("INSERT OR IGNORE INTO outbox_state (only_row, epoch) VALUES (1, ?)", (new_uuid7(),))
 
 
-def next_sequence(conn: sqlite3.Connection, lane: Lane) -> tuple[str, int]:
-    """The epoch, and the lane's next sequence, now spent."""
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A sequence that is now spent; how full the outbox is, and how many losses nobody was told of yet."""
+
+    epoch: str
+    sequence: int
+    used_bytes: int
+    shed_untold: int
+
+
+def next_turn(conn: sqlite3.Connection, lane: Lane) -> Turn:
+    """The lane's next sequence; a new store gets its epoch."""
     row = conn.execute(_NEXT[lane]).fetchone()
-    return str(row[0]), int(row[1])
+    if row is None:
+        ensure_state(conn)
+        row = conn.execute(_NEXT[lane]).fetchone()
+    return Turn(*row)
 
 
 def encode_draft(origin: Origin, draft: EventDraft, lane: Lane, *, epoch: str, sequence: int) -> OutboxItem:
@@ -111,14 +124,15 @@ def insert(conn: sqlite3.Connection, item: OutboxItem, wall_ns: int) -> None:
 
 def delete_one(conn: sqlite3.Connection, lane: Lane, sequence: int) -> bool:
     """Whether it was there."""
-    return _delete(conn, lane, sequence, sequence) > 0
+    return delete_between(conn, lane, sequence, sequence) > 0
 
 
 def delete_up_to(conn: sqlite3.Connection, lane: Lane, last: int) -> None:
-    _delete(conn, lane, 0, last)
+    delete_between(conn, lane, 0, last)
 
 
-def _delete(conn: sqlite3.Connection, lane: Lane, first: int, last: int) -> int:
+def delete_between(conn: sqlite3.Connection, lane: Lane, first: int, last: int) -> int:
+    """Both ends included; how many there were."""
     sizes = conn.execute(
         "DELETE FROM outbox_event WHERE lane = ? AND sequence BETWEEN ? AND ?"
         " RETURNING length(topic) + length(payload)",

@@ -8,7 +8,7 @@ to the cap is a `shed` event of lane a that names the lost sequences.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,12 +24,13 @@ from agent.messaging.lanes import (
     Moment,
     Origin,
     OutboxItem,
+    delete_between,
     delete_one,
     delete_up_to,
     encode_draft,
     ensure_state,
     insert,
-    next_sequence,
+    next_turn,
     size,
 )
 from agent.messaging.shed import lose, make_room, tell_shed
@@ -110,18 +111,19 @@ def append(conn: sqlite3.Connection, origin: Origin, draft: EventDraft) -> WireP
         raise StoreError(table="outbox", remedy="append within the transaction of what the event tells")
     lane = lane_of(draft.event_type)
     try:
-        ensure_state(conn)
-        epoch, sequence = next_sequence(conn, lane)
-        item = encode_draft(origin, draft, lane, epoch=epoch, sequence=sequence)
-        is_taken = make_room(conn, origin.max_bytes, size(item))
+        turn = next_turn(conn, lane)
+        item = encode_draft(origin, draft, lane, epoch=turn.epoch, sequence=turn.sequence)
+        is_tight = turn.used_bytes + size(item) > origin.max_bytes
+        is_taken = not is_tight or make_room(conn, origin.max_bytes, size(item))
         if is_taken or lane is Lane.A:
             insert(conn, item, draft.moment.wall_ns)
         else:
-            lose(conn, sequence, sequence, 1)
-        tell_shed(conn, origin, draft.moment)
+            lose(conn, turn.sequence, turn.sequence, 1)
+        if is_tight or turn.shed_untold:
+            tell_shed(conn, origin, draft.moment)
     except sqlite3.Error as exc:
         raise StoreError(table="outbox", detail=str(exc)) from exc
-    return WirePosition(epoch, lane, sequence) if is_taken or lane is Lane.A else None
+    return WirePosition(turn.epoch, lane, turn.sequence) if is_taken or lane is Lane.A else None
 
 
 def take_batch(
@@ -165,8 +167,21 @@ def confirm(conn: sqlite3.Connection, *, up_to_a: int, sequences_b: Sequence[int
     with transaction(conn):
         if up_to_a:
             conn.execute("UPDATE outbox_state SET confirmed_a = max(confirmed_a, ?)", (up_to_a,))
-        for sequence in sequences_b:
-            delete_one(conn, Lane.B, sequence)
+        for first, last in _stretches(sequences_b):
+            delete_between(conn, Lane.B, first, last)
+
+
+def _stretches(sequences: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """First and last of each stretch without a hole: a broker answers in order, so there is mostly one."""
+    first = last = 0
+    for sequence in sorted(sequences):
+        if sequence != last + 1:
+            if last:
+                yield first, last
+            first = sequence
+        last = sequence
+    if last:
+        yield first, last
 
 
 def acknowledge(conn: sqlite3.Connection, ack: Ack) -> AckOutcome:

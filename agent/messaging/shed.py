@@ -10,7 +10,7 @@ from agent.contract.envelope import Envelope, decode_envelope
 from agent.contract.events import SHED, Lane
 from agent.contract.records import ShedData
 from agent.contract.wire import decode, encode, format_sequence
-from agent.messaging.lanes import EventDraft, Moment, Origin, delete_up_to, encode_draft, insert, next_sequence
+from agent.messaging.lanes import EventDraft, Moment, Origin, delete_up_to, encode_draft, insert, next_turn
 
 # A full outbox sheds down to 15/16 of its cap at once: one by one, every new event would rewrite the shed event.
 _SHED_TO = (15, 16)
@@ -59,8 +59,9 @@ def tell_shed(conn: sqlite3.Connection, origin: Origin, moment: Moment) -> None:
     if event > sent:
         _widen(conn, event, data)
     else:
-        epoch, event = next_sequence(conn, Lane.A)
-        item = encode_draft(origin, EventDraft(SHED, "", data, moment), Lane.A, epoch=epoch, sequence=event)
+        turn = next_turn(conn, Lane.A)
+        event = turn.sequence
+        item = encode_draft(origin, EventDraft(SHED, "", data, moment), Lane.A, epoch=turn.epoch, sequence=event)
         insert(conn, item, moment.wall_ns)
     conn.execute("UPDATE outbox_state SET shed_event = ?, shed_first = 0, shed_last = 0, shed_untold = 0", (event,))
 
