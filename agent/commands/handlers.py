@@ -8,6 +8,7 @@ from typing import Final
 from agent.commands.cancel import cancel_clip
 from agent.commands.clip import export_clip_command, plan_clip_command
 from agent.commands.erase import erase_footage
+from agent.commands.forecast import forecast
 from agent.commands.gaps import gaps
 from agent.commands.hold import release_staff_hold, set_staff_hold
 from agent.commands.ping import ping
@@ -29,5 +30,6 @@ HANDLERS: Final[dict[CommandName, Handler]] = {
     CommandName.TRAFFIC: traffic,
     CommandName.HOLD_SET: set_staff_hold,
     CommandName.HOLD_RELEASE: release_staff_hold,
+    CommandName.FORECAST: forecast,
     CommandName.FOOTAGE_ERASE: erase_footage,
 }

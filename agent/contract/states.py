@@ -107,9 +107,9 @@ class CameraHealth(Up, frozen=True, kw_only=True):
 
 
 class DiskHealth(Up, frozen=True, kw_only=True):
-    """`forecast_days`: how long the ring will keep footage at today's rate. `endurance_used_ratio`: of the device's
-    rated writes, above 1 past its rating. `written_bytes`: to the whole device since boot; `lifetime_written_bytes`: to
-    the file system since it was made."""
+    """`forecast_days`: how long the ring will keep the camera that it keeps shortest. `endurance_used_ratio`: of the
+    device's rated writes, above 1 past its rating. `written_bytes`: to the whole device since boot;
+    `lifetime_written_bytes`: to the file system since it was made."""
 
     write_p99_ms: float | None
     free_bytes: Count | None

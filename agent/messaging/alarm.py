@@ -1,4 +1,4 @@
-"""What a node finds wrong with its line to the centre and only people can put right. Pure."""
+"""What a node finds wrong and only people can put right: its line to the centre, its disk, its promises. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from enum import StrEnum
 class AlarmKind(StrEnum):
     """ACK_REFUSED: an ack that cannot be true. EVENT_REFUSED: the broker takes no events, or not of this topic.
     PUBLISH_REFUSED: it refused a state, health or answer. SUBSCRIPTION_REFUSED: commands or acks cannot come.
-    BROKER_REFUSED: it does not let this node in. RENEWAL_FAILED: the certificate is due and was not renewed."""
+    BROKER_REFUSED: it does not let this node in. RENEWAL_FAILED: the certificate is due and was not renewed.
+    FOOTAGE_SHORT: footage will not be kept as long as promised. DISK_WEARING: the disk will not last. HOLD_DUE: a
+    staff hold ends within a week."""
 
     ACK_REFUSED = "ack_refused"
     EVENT_REFUSED = "event_refused"
@@ -17,6 +19,9 @@ class AlarmKind(StrEnum):
     SUBSCRIPTION_REFUSED = "subscription_refused"
     BROKER_REFUSED = "broker_refused"
     RENEWAL_FAILED = "renewal_failed"
+    FOOTAGE_SHORT = "footage_short"
+    DISK_WEARING = "disk_wearing"
+    HOLD_DUE = "hold_due"
 
 
 @dataclass(frozen=True, slots=True)

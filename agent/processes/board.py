@@ -11,6 +11,7 @@ from agent import __version__, log
 from agent.clock import Clock
 from agent.commands.dispatch import Inbound
 from agent.commands.handlers import HANDLERS
+from agent.commands.outlook import look
 from agent.config import Config
 from agent.contract.states import (
     Alert,
@@ -25,10 +26,10 @@ from agent.contract.states import (
 )
 from agent.enrolment.papers import paper_facts
 from agent.errors import DiskError, StoreError
-from agent.health.forecast import RingRoom, Written, forecast_days
+from agent.health.forecast import least_days
 from agent.health.holdover import ClockJudgement, Holdover
 from agent.health.probes import disk_space, hardware_model, os_name, probe_machine
-from agent.health.report import CameraReading, DiskSpace, Readings, build_health, camera_state, recorded_ratio
+from agent.health.report import CameraReading, Readings, build_health, camera_state, recorded_ratio
 from agent.health.wear import device_number, probe_wear
 from agent.messaging.alarm import Alarm
 from agent.messaging.facts import NodeFacts
@@ -38,7 +39,7 @@ from agent.processes.reception import Reception
 from agent.recording import index
 from agent.recording.boot import BootNumber
 from agent.store import open_store
-from agent.units import DAY_S, NS_PER_S, WallSpan, format_rfc3339
+from agent.units import NS_PER_S, WallSpan, format_rfc3339
 
 _HOUR_NS = 3_600 * NS_PER_S
 
@@ -85,7 +86,7 @@ class Board:
             space=space,
             machine=probe_machine(),
             footage_bytes=footage_bytes,
-            forecast_days=self._forecast_days(space, footage_bytes),
+            forecast_days=self._forecast_days(),
             wear=probe_wear(device_number(self._data_dir)),
         )
         return build_health(readings, waiting)
@@ -174,18 +175,13 @@ class Board:
         except (StoreError, DiskError, sqlite3.Error):
             return None
 
-    def _forecast_days(self, space: DiskSpace | None, footage_bytes: int | None) -> float | None:
-        if space is None or footage_bytes is None:
-            return None
-        now_ns, storage = self._clock.wall_ns(), self._config.storage
+    def _forecast_days(self) -> float | None:
+        """Of the camera that is kept for the shortest time."""
         try:
-            found = index.written(self._store(), now_ns - DAY_S * NS_PER_S)
-        except (StoreError, sqlite3.Error):
+            seen = look(self._store(), self._data_dir, self._clock.wall_ns(), uptime_s=self._clock.mono_ns() / NS_PER_S)
+        except (StoreError, DiskError, sqlite3.Error):
             return None
-        room = RingRoom(
-            storage.max_ring_bytes, storage.min_free_bytes, storage.keep_days, footage_bytes, space.free_bytes
-        )
-        return forecast_days(None if found is None else Written(*found), room, now_ns)
+        return least_days(seen.cameras)
 
     def _judge_clock(self, mono_ns: int) -> ClockJudgement:
         """Unlike the clock itself it remembers that the time was good."""

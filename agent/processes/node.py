@@ -31,6 +31,7 @@ from agent.notify import Notifier, Progress, watch
 from agent.processes.board import Board
 from agent.processes.clockkeeper import ClockKeeper
 from agent.processes.erasing import keep_wishes
+from agent.processes.foresight import keep_outlook
 from agent.processes.ground import prepare_ground
 from agent.processes.keeper import Keeper, KeeperFacts
 from agent.processes.limits import retention_limits
@@ -92,6 +93,7 @@ class _NodeProcess:
             Stage("saved time", self._save_time, stop=self._workers_stop),
             Stage("seal", self._seal, stop=self._workers_stop),
             Stage("wishes", self._grant_wishes, stop=self._workers_stop),
+            Stage("outlook", self._foresee, stop=self._workers_stop),
         ]
         home = home_of(config)
         if home is not None:
@@ -216,6 +218,13 @@ class _NodeProcess:
     def _grant_wishes(self) -> None:
         ground = self._ground
         keep_wishes(ground.data_dir, ground.connect, ground.ledger, self._workers_stop)
+
+    def _foresee(self) -> None:
+        ground, uplink = self._ground, self._uplink
+        if uplink is None:
+            self._workers_stop.wait()
+            return
+        keep_outlook(ground.data_dir, ground.connect, ground.clock, uplink.alarm, self._workers_stop)
 
     def _keep(self) -> None:
         """Body of the stage "keeper": it owns its connection for as long as it lives."""

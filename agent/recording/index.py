@@ -205,19 +205,15 @@ def usage(conn: sqlite3.Connection) -> list[CameraUsage]:
     return [CameraUsage(*row) for row in rows]
 
 
-def written(conn: sqlite3.Connection, since_wall_ns: int) -> tuple[int, int] | None:
-    """Bytes of closed segments that began at or after this moment, and when the first of them began; None without any.
-    Camera by camera, so that the index on time serves."""
-    found = [
-        conn.execute(
-            "SELECT sum(bytes), min(start_wall_ns) FROM segment"
-            " WHERE camera = ? AND start_wall_ns >= ? AND state = 'closed'",
-            (camera, since_wall_ns),
-        ).fetchone()
-        for camera in cameras(conn)
-    ]
-    sums = [(int(total), int(first)) for total, first in found if total is not None]
-    return (sum(total for total, _ in sums), min(first for _, first in sums)) if sums else None
+def written(conn: sqlite3.Connection, camera: str, since_wall_ns: int) -> tuple[int, int] | None:
+    """Bytes of one camera's closed segments that began at or after this moment, and when the first of them began; None
+    without any."""
+    total, first = conn.execute(
+        "SELECT sum(bytes), min(start_wall_ns) FROM segment"
+        " WHERE camera = ? AND start_wall_ns >= ? AND state = 'closed'",
+        (camera, since_wall_ns),
+    ).fetchone()
+    return None if total is None else (int(total), int(first))
 
 
 def cameras(conn: sqlite3.Connection) -> list[str]:

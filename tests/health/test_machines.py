@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 
 from agent.contract.states import Health, Known, MachineHealth
 from agent.contract.wire import decode
-from agent.health.forecast import RingRoom, Written, forecast_days
 from agent.health.holdover import Holdover
 from agent.health.power import Power, probe_power
 from agent.health.probes import probe_machine
 from agent.health.report import DiskWear
 from agent.health.wear import device_number, probe_wear
-from agent.units import DAY_S, NS_PER_S
+from agent.units import NS_PER_S
 
 YES, NO, UNKNOWN = Known.YES, Known.NO, Known.UNKNOWN
 
@@ -222,30 +221,6 @@ def test_the_bound_never_shrinks_without_a_source(readings):
             assert judgement.error_s is not None
             assert judgement.error_s >= last
         last = judgement.error_s
-
-
-GB = 10**9
-ROOM = RingRoom(max_bytes=400 * GB, min_free_bytes=5 * GB, keep_days=30, footage_bytes=0, free_bytes=1000 * GB)
-
-
-@pytest.mark.parametrize(
-    ("written", "changed", "days"),
-    [
-        (Written(40 * GB, 0), {}, 10.0),
-        (Written(1 * GB, 0), {}, 30.0),
-        (Written(40 * GB, 0), {"free_bytes": 45 * GB}, 1.0),
-        (Written(40 * GB, 0), {"free_bytes": 5 * GB, "footage_bytes": 80 * GB}, 2.0),
-        (Written(40 * GB, 0), {"free_bytes": 1 * GB}, 0.0),
-        # Half a day seen: the rate is that of the half day.
-        (Written(20 * GB, DAY_S // 2 * NS_PER_S), {}, 10.0),
-        (Written(20 * GB, (DAY_S - 599) * NS_PER_S), {}, None),
-        (Written(0, 0), {}, None),
-        (None, {}, None),
-    ],
-)
-def test_the_ring_keeps_as_many_days_as_todays_rate_leaves_room_for(written, changed, days):
-    fields = {name: getattr(ROOM, name) for name in RingRoom.__slots__} | changed
-    assert forecast_days(written, RingRoom(**fields), DAY_S * NS_PER_S) == days
 
 
 def test_health_of_an_older_node_is_still_understood():

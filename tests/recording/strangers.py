@@ -133,7 +133,7 @@ def _keep(write: Callable[[sqlite3.Connection], None]) -> None:
         for row in index.segments(conn, "c01", EVER):
             assert row.name.camera == "c01"
         index.usage(conn)
-        index.written(conn, 0)
+        index.written(conn, "c01", 0)
     finally:
         conn.execute("ROLLBACK")
 

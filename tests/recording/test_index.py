@@ -61,15 +61,15 @@ def test_a_long_segment_is_found_from_far_before_the_span(ring: Ring) -> None:
     assert paths(found) == paths(rows[:1])
 
 
-def test_what_was_written_since_a_moment_is_the_sum_over_all_cameras_and_when_it_began(ring: Ring) -> None:
+def test_what_a_camera_wrote_since_a_moment_is_the_sum_and_when_it_began(ring: Ring) -> None:
     rows = [*(row(minute * 60, n=minute) for minute in range(10)), row(330, camera="c02")]
-    assert index.written(ring.conn, 0) is None
+    assert index.written(ring.conn, "c01", 0) is None
     with transaction(ring.conn):
         index.add(ring.conn, rows)
-    since = [each for each in rows if each.start_wall_ns >= START_NS + 300 * S]
-    found = index.written(ring.conn, START_NS + 300 * S)
+    since = [each for each in rows if each.start_wall_ns >= START_NS + 300 * S and each.camera == "c01"]
+    found = index.written(ring.conn, "c01", START_NS + 300 * S)
     assert found == (sum(each.bytes for each in since), START_NS + 300 * S)
-    assert len(since) == 6
+    assert len(since) == 5
 
 
 def test_a_lookup_uses_the_index_and_never_reads_the_table(ring: Ring) -> None:
