@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,7 @@ from agent.notify import Notifier, Progress, watch
 from agent.processes.board import Board
 from agent.processes.clockkeeper import ClockKeeper
 from agent.processes.erasing import keep_wishes
+from agent.processes.finding import tell_holes, tell_lapses
 from agent.processes.foresight import keep_outlook
 from agent.processes.ground import prepare_ground
 from agent.processes.keeper import Keeper, KeeperFacts
@@ -39,6 +41,7 @@ from agent.processes.reception import Arrived, Reception
 from agent.processes.sealing import keep_chains
 from agent.processes.updating import MARKER_NAME
 from agent.recording import evidence
+from agent.recording.holds import Lapse
 from agent.recording.janitor import Janitor
 from agent.recording.records import AgentStopped
 from agent.stage import Backoff, Stage
@@ -94,6 +97,7 @@ class _NodeProcess:
             Stage("seal", self._seal, stop=self._workers_stop),
             Stage("wishes", self._grant_wishes, stop=self._workers_stop),
             Stage("outlook", self._foresee, stop=self._workers_stop),
+            Stage("holes", self._tell_holes, stop=self._workers_stop),
         ]
         home = home_of(config)
         if home is not None:
@@ -226,6 +230,17 @@ class _NodeProcess:
             return
         keep_outlook(ground.data_dir, ground.connect, ground.clock, uplink.alarm, self._workers_stop)
 
+    def _tell_holes(self) -> None:
+        ground = self._ground
+        tell_holes(
+            ground.data_dir,
+            ground.connect,
+            ground.clock,
+            cameras=ground.cameras,
+            tell=self._hands().tell,
+            stop=self._workers_stop,
+        )
+
     def _keep(self) -> None:
         """Body of the stage "keeper": it owns its connection for as long as it lives."""
         ground = self._ground
@@ -263,9 +278,13 @@ class _NodeProcess:
     def _sweep(self) -> None:
         ground = self._ground
         limits = retention_limits(ground.config)
-        conn = ground.connect()
+        conn, tell, node = ground.connect(), self._hands().tell, ground.origin.address.node
+
+        def say(lapses: Sequence[Lapse]) -> None:
+            tell_lapses(conn, lapses, node, ground.clock.wall_ns(), tell)
+
         try:
-            janitor = Janitor(ground.data_dir, conn, ground.ledger, clock=ground.clock, limits=limits)
+            janitor = Janitor(ground.data_dir, conn, ground.ledger, clock=ground.clock, limits=limits, on_lapses=say)
             janitor.finish_garbage()
             while not self._workers_stop.is_set():
                 report = janitor.sweep()
