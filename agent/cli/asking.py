@@ -25,12 +25,13 @@ class Wish:
     args: msgspec.Struct
     purpose: str
     timeout_s: float
+    case_ref: str = ""
 
 
 def ask(desk: Desk, node: str, wish: Wish) -> Answer:
     """The answer with its result. Where the node has none, says so in its words and ends the command."""
     with desk.connected("state") as client:
-        request = Request(find_node(client, node), wish.name, wish.args, wish.purpose)
+        request = Request(find_node(client, node), wish.name, wish.args, wish.purpose, wish.case_ref)
         answer = client.ask(request, timeout_s=wish.timeout_s)
     if answer.state not in (AnswerState.SUCCEEDED, AnswerState.PARTIAL):
         print(f"wayside: the node answered {answer.state.value} ({answer.reason}): {answer.message}", file=sys.stderr)

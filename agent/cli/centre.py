@@ -12,6 +12,7 @@ import typer
 from msgspec import ValidationError, convert
 
 from agent.centre.words import road_line
+from agent.cli import centre_hold
 from agent.cli.asking import Wish, ask, exit_of, find_node, require_folder
 from agent.cli.desk import Desk, at_desk
 from agent.cli.settings import JsonOption, json_line
@@ -31,6 +32,9 @@ from agent.errors import UsageError, WireError
 from agent.units import parse_span
 
 app = typer.Typer(name="centre", help="The centre's side: watch a fleet, pull clips, look.", no_args_is_help=True)
+app.command()(centre_hold.hold)
+app.command()(centre_hold.release)
+app.command()(centre_hold.forecast)
 
 _TICK_S = 0.5
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent import log
-from agent.cli import footage_erase, footage_evidence, footage_redact, footage_sheet
+from agent.cli import footage_erase, footage_evidence, footage_hold, footage_redact, footage_sheet
 from agent.cli.faults import EXIT_FAILED, EXIT_PARTIAL, explained
 from agent.cli.settings import JsonOption
 from agent.clock import SystemClock
@@ -31,6 +31,9 @@ app.command()(footage_evidence.bundle)
 app.command()(footage_evidence.custody)
 app.command()(footage_sheet.sheet)
 app.command()(footage_erase.erase)
+app.command()(footage_hold.hold)
+app.command()(footage_hold.release)
+app.command()(footage_hold.forecast)
 app.command()(footage_redact.redact)
 
 DataOption = Annotated[Path, typer.Option("--data", help="the node's data folder", show_default=False)]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -20,9 +19,6 @@ from agent.units import WallSpan, format_rfc3339, parse_span
 if TYPE_CHECKING:
     from agent.recording.erasure import ErasePlan
     from agent.recording.wishes import EraseWish, WishAnswer
-
-# The node looks each second; a day of one camera is 1 440 files, which a slow card unlinks in some seconds.
-_PATIENCE_S: Final = 60.0
 
 
 class _Erased(msgspec.Struct, frozen=True):
@@ -52,6 +48,7 @@ def erase(
     """Delete footage for good, at a person's request. Whole segments go, so up to a minute more at each end. What is
     under hold is refused. Who, why and for which case stay in the node's records."""
     from agent.identity import new_uuid7
+    from agent.processes.granting import ask
     from agent.recording import account
     from agent.recording.custody import fit_text, person
     from agent.recording.erasure import plan_erasure, refuse
@@ -78,7 +75,7 @@ def erase(
         refuse(plan)
         _agree(plan, zone, is_agreed=is_agreed, as_json=as_json)
         note(data, "erased", who, camera=camera, span=span, purpose=purpose, case=case, detail=_behalf(who))
-        answer = _carry_out(data, wanted)
+        answer = ask(data, wanted)
     except EraseRefused as exc:
         reason = str(exc.facts.get("reason", "refused"))
         note(data, "erased", who, camera=camera, span=span, purpose=purpose, case=case, outcome="refused",
@@ -87,32 +84,6 @@ def erase(
     note(data, "erased", who, camera=camera, span=span, purpose=purpose, case=case, outcome="done",
          detail=f"{answer.segments} segments")  # fmt: skip
     _print(wanted, answer, zone, as_json=as_json)
-
-
-def _carry_out(data: Path, wanted: EraseWish) -> WishAnswer:
-    """By the node where one runs, else here. Raises EraseRefused, DiskError, StoreError, NoAnswer."""
-    from agent.clock import SystemClock
-    from agent.ledger import Ledger, is_writer_running
-    from agent.processes.erasing import answer_of, request_of
-    from agent.recording.boot import claim_boot
-    from agent.recording.erasure import erase as erase_footage
-    from agent.recording.wishes import wish
-    from agent.store import open_store
-
-    if is_writer_running(data):
-        answer = wish(data, wanted, patience_s=_PATIENCE_S, stop=threading.Event())
-        if answer.reason:
-            raise EraseRefused(reason=answer.reason, remedy=answer.message)
-        return answer
-    ledger = Ledger(data, SystemClock(), boot=claim_boot(data).boot)
-    try:
-        conn = open_store(data)
-        try:
-            return answer_of(erase_footage(conn, data, ledger, request_of(wanted)))
-        finally:
-            conn.close()
-    finally:
-        ledger.close()
 
 
 def _agree(plan: ErasePlan, zone: ZoneInfo, *, is_agreed: bool, as_json: bool) -> None:

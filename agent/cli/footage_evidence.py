@@ -156,7 +156,7 @@ def note(
     actor: str,
     *,
     camera: str,
-    span: WallSpan,
+    span: WallSpan | None,
     purpose: str,
     case: str,
     outcome: str = "begun",
@@ -176,8 +176,8 @@ def note(
         purpose=purpose,
         case_ref=case,
         camera=camera,
-        start=format_rfc3339(span.start_ns),
-        end=format_rfc3339(span.end_ns),
+        start=format_rfc3339(span.start_ns) if span else "",
+        end=format_rfc3339(span.end_ns) if span else "",
         detail=detail,
     )
     try:

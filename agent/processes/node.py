@@ -31,9 +31,9 @@ from agent.messaging.uplink import Uplink
 from agent.notify import Notifier, Progress, watch
 from agent.processes.board import Board
 from agent.processes.clockkeeper import ClockKeeper
-from agent.processes.erasing import keep_wishes
 from agent.processes.finding import tell_holes, tell_lapses
 from agent.processes.foresight import keep_outlook
+from agent.processes.granting import keep_wishes
 from agent.processes.ground import prepare_ground
 from agent.processes.keeper import Keeper, KeeperFacts
 from agent.processes.limits import retention_limits
@@ -221,7 +221,7 @@ class _NodeProcess:
 
     def _grant_wishes(self) -> None:
         ground = self._ground
-        keep_wishes(ground.data_dir, ground.connect, ground.ledger, self._workers_stop)
+        keep_wishes(ground.data_dir, ground.connect, ground.ledger, self._workers_stop, ground.clock)
 
     def _foresee(self) -> None:
         ground, uplink = self._ground, self._uplink

@@ -189,7 +189,7 @@ def _ending_of(data_dir: Path, hold_id: str) -> tuple[LedgerRecord, HoldReleased
 
 def _why_unknown(ended: tuple[LedgerRecord, HoldReleased] | None) -> str:
     if ended is None:
-        return "no hold of this id was ever made here; `wayside footage holds` and the command `forecast` list them"
+        return "no hold of this id was ever made here; `wayside footage forecast` and the command `forecast` list them"
     record, data = ended
     by = f" by {data.actor}" if data.actor else ""
     return f"it is over since {format_rfc3339(record.wall_ns)}: {data.cause}{by}"

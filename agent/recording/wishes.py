@@ -43,8 +43,35 @@ class EraseWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     case_ref: _Text = ""
 
 
+class HoldWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="hold"):
+    """`wayside footage hold`. The hold's id is the request."""
+
+    request: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f-]{36}$")]
+    camera: Identifier
+    start_wall_ns: _Wall
+    end_wall_ns: _Wall
+    days: Annotated[int, msgspec.Meta(ge=1, le=3650)]
+    actor: _Text
+    purpose: _Text
+    reviewer: _Text = ""
+    case_ref: _Text = ""
+
+
+class ReleaseWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="release"):
+    """`wayside footage release`."""
+
+    request: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f-]{36}$")]
+    hold_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f-]{36}$")]
+    actor: _Text
+    purpose: _Text
+
+
+Wish = EraseWish | HoldWish | ReleaseWish
+
+
 class WishAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`reason` is empty for a wish that came true; else an error's own word, and `message` its sentence."""
+    """`reason` is empty for a wish that came true; else an error's own word, and `message` its sentence. What was
+    erased, is held now, or was freed by a release."""
 
     reason: str = ""
     message: str = ""
@@ -53,13 +80,14 @@ class WishAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     stills: int = 0
     start_wall_ns: int = 0
     end_wall_ns: int = 0
+    expires_wall_ns: int = 0
 
 
-_wishes = msgspec.json.Decoder(EraseWish)
+_wishes = msgspec.json.Decoder(Wish)
 _answers = msgspec.json.Decoder(WishAnswer)
 
 
-def wish(data_dir: Path, wanted: EraseWish, *, patience_s: float, stop: threading.Event) -> WishAnswer:
+def wish(data_dir: Path, wanted: Wish, *, patience_s: float, stop: threading.Event) -> WishAnswer:
     """Ask the running node and wait. Raises NoAnswer when it says nothing in this time, or `stop` was set: the wish
     then stands and may still come true. Raises DiskError."""
     folder = data_dir / FOLDER
@@ -82,7 +110,7 @@ def wish(data_dir: Path, wanted: EraseWish, *, patience_s: float, stop: threadin
     return answer
 
 
-def serve_wishes(data_dir: Path, carry_out: Callable[[EraseWish], WishAnswer], stop: threading.Event) -> None:
+def serve_wishes(data_dir: Path, carry_out: Callable[[Wish], WishAnswer], stop: threading.Event) -> None:
     """Body of the node's stage: until stopped. Raises DiskError, StoreError; begun again it goes on."""
     while not stop.is_set():
         for path in _waiting(data_dir / FOLDER):
@@ -90,7 +118,7 @@ def serve_wishes(data_dir: Path, carry_out: Callable[[EraseWish], WishAnswer], s
         stop.wait(_LOOK_S)
 
 
-def _serve(path: Path, carry_out: Callable[[EraseWish], WishAnswer]) -> None:
+def _serve(path: Path, carry_out: Callable[[Wish], WishAnswer]) -> None:
     """The answer first, then the wish goes: a kill between them carries out again what is then done already."""
     wanted = _read(path)
     answer = WishAnswer(reason="not_understood", message="this node does not understand the wish")
@@ -110,7 +138,7 @@ def _serve(path: Path, carry_out: Callable[[EraseWish], WishAnswer]) -> None:
     _log.info("wish answered", request=path.stem, reason=answer.reason)
 
 
-def _read(path: Path) -> EraseWish | None:
+def _read(path: Path) -> Wish | None:
     try:
         data = path.read_bytes()
         wanted = _wishes.decode(data) if len(data) <= _MAX_BYTES else None

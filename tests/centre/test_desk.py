@@ -221,6 +221,22 @@ def test_a_clip_on_its_way_is_cancelled_from_another_desk(site: Site) -> None:
     assert desk(site.broker.url, "cancel", "--node", NODE, "--jti", "../x").code == 2
 
 
+def test_footage_is_held_foretold_and_released_from_the_centre(site: Site) -> None:
+    span = ("--from", format_rfc3339(site.start_ns), "--to", format_rfc3339(site.start_ns + NS_PER_S))
+    about = ("--node", NODE, "--camera", "c01", "--purpose", "test", "--case", "7", "--reviewer", "mali")
+    said = desk(site.broker.url, "hold", *about, *span, "--days", "90", "--json", "--actor", "somchai")
+    assert said.code == 0, said
+    held = json.loads(said.out)
+    assert (held["hold"]["actor"], held["hold"]["reviewer"], held["hold"]["case_ref"]) == ("somchai", "mali", "7")
+    foretold = json.loads(desk(site.broker.url, "forecast", "--node", NODE, "--json").out)
+    assert [each["hold_id"] for each in foretold["holds"]] == [held["hold"]["hold_id"]]
+    assert [each["camera"] for each in foretold["cameras"]] == ["c01"]
+    release = ("release", "--node", NODE, "--hold", held["hold"]["hold_id"], "--purpose", "closed")
+    assert desk(site.broker.url, *release).code == 0
+    again = desk(site.broker.url, *release)
+    assert (again.code, "unknown_hold" in again.err, "released by desk" in again.err) == (2, True, True)
+
+
 def test_every_line_of_the_guide_to_footage_runs(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """docs/footage.md; its lines for a node have a test beside this one."""
     monkeypatch.setenv("WAYSIDE_BROKER", site.broker.url)

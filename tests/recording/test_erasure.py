@@ -16,7 +16,7 @@ from agent.cli.footage import app
 from agent.errors import EraseRefused
 from agent.identity import new_uuid7
 from agent.ledger import read_ledger
-from agent.processes.erasing import keep_wishes
+from agent.processes.granting import keep_wishes
 from agent.recording import erasures, incidents
 from agent.recording.account import camera_gaps
 from agent.recording.book import camera_book
@@ -248,7 +248,7 @@ def test_a_refused_erasure_is_noted_too(ring: Ring, segments: list[RecordedSegme
 def test_a_running_node_carries_it_out_for_the_command(ring: Ring, segments: list[RecordedSegment]) -> None:
     stop = threading.Event()
     node = threading.Thread(
-        target=keep_wishes, args=(ring.data_dir, lambda: open_store(ring.data_dir), ring.ledger, stop)
+        target=keep_wishes, args=(ring.data_dir, lambda: open_store(ring.data_dir), ring.ledger, stop, ring.clock)
     )
     node.start()
     try:
