@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,9 +15,11 @@ from agent.cli.footage_evidence import CaseOption, note, open_ring
 from agent.cli.keeping import print_forecast
 from agent.cli.settings import JsonOption
 from agent.errors import FootageError, UsageError
-from agent.units import format_rfc3339, parse_span
+from agent.units import WallSpan, format_rfc3339, parse_span
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from agent.recording.wishes import HoldWish, ReleaseWish, WishAnswer
 
 DataOption = Annotated[Path, typer.Option("--data", help="the node's data folder", show_default=False)]
@@ -37,6 +40,17 @@ class _Held(msgspec.Struct, frozen=True):
 class _Released(msgspec.Struct, frozen=True):
     hold_id: str
     freed_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Access:
+    act: str
+    actor: str
+    camera: str
+    span: WallSpan | None
+    purpose: str
+    case_ref: str
+    detail: str
 
 
 @explained
@@ -75,29 +89,27 @@ def hold(
     with open_ring(data) as conn:
         account.cameras(conn, [camera])
         zone = account.zone(conn)
-    try:
-        answer = _ask(data, wanted)
-    except FootageError as exc:
-        note(data, "held", who, camera=camera, span=span, purpose=purpose, case=case, outcome="refused",
-             detail=str(exc.facts.get("reason", "")))  # fmt: skip
-        raise
-    note(data, "held", who, camera=camera, span=span, purpose=purpose, case=case, outcome="done",
-         detail=wanted.request)  # fmt: skip
-    told = _Held(
-        hold_id=wanted.request,
-        camera=camera,
-        start=format_rfc3339(answer.start_wall_ns, zone),
-        end=format_rfc3339(answer.end_wall_ns, zone),
-        expires=format_rfc3339(answer.expires_wall_ns, zone),
-        segments=answer.segments,
-        bytes=answer.bytes,
-    )
+    access = _Access("held", who, camera, span, purpose, case, detail=wanted.request)
+    answer = _ask(data, wanted, access)
+    told = _held(wanted, answer, zone)
     if as_json:
         print(msgspec.json.encode(told).decode())
         return
     print(f"Held as {told.hold_id} until {told.expires}: {told.segments} segments, {told.bytes / 1e6:.1f} MB")
     if not told.segments:
         print("wayside: nothing finished lies in this span; `wayside footage gaps` says why", file=sys.stderr)
+
+
+def _held(wanted: HoldWish, answer: WishAnswer, zone: ZoneInfo) -> _Held:
+    return _Held(
+        hold_id=wanted.request,
+        camera=wanted.camera,
+        start=format_rfc3339(answer.start_wall_ns, zone),
+        end=format_rfc3339(answer.end_wall_ns, zone),
+        expires=format_rfc3339(answer.expires_wall_ns, zone),
+        segments=answer.segments,
+        bytes=answer.bytes,
+    )
 
 
 @explained
@@ -131,14 +143,7 @@ def release(
     except msgspec.ValidationError as exc:
         raise UsageError(hold=hold_id, remedy="it is a UUID, as `wayside footage forecast` lists it") from exc
     span, camera = (found.span, found.camera) if found is not None else (None, "")
-    try:
-        answer = _ask(data, wanted)
-    except FootageError as exc:
-        note(data, "released", who, camera=camera, span=span, purpose=purpose, case="", outcome="refused",
-             detail=f"{hold_id} {exc.facts.get('reason', '')}")  # fmt: skip
-        raise
-    note(data, "released", who, camera=camera, span=span, purpose=purpose, case="", outcome="done",
-         detail=hold_id)  # fmt: skip
+    answer = _ask(data, wanted, _Access("released", who, camera, span, purpose, "", detail=hold_id))
     if as_json:
         print(msgspec.json.encode(_Released(hold_id, answer.bytes)).decode())
     else:
@@ -162,10 +167,31 @@ def forecast(data: DataOption, as_json: JsonOption = False) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _ask(data: Path, wanted: HoldWish | ReleaseWish) -> WishAnswer:
+def _ask(data: Path, wanted: HoldWish | ReleaseWish, access: _Access) -> WishAnswer:
+    """What became of it stands in the custody record, a refusal too."""
     from agent.processes.granting import ask
 
-    return ask(data, wanted)
+    try:
+        answer = ask(data, wanted)
+    except FootageError as exc:
+        _note(data, access, "refused", f"{access.detail} {exc.facts.get('reason', '')}")
+        raise
+    _note(data, access, "done", access.detail)
+    return answer
+
+
+def _note(data: Path, access: _Access, outcome: str, detail: str) -> None:
+    note(
+        data,
+        access.act,
+        access.actor,
+        camera=access.camera,
+        span=access.span,
+        purpose=access.purpose,
+        case=access.case_ref,
+        outcome=outcome,
+        detail=detail,
+    )
 
 
 def _why(purpose: str) -> str:
