@@ -38,11 +38,13 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Going:
-    """From one time to another: the way as the crow flies in sizes, its speed, and its heading (0 right, 90 down)."""
+    """From one time to another: the way as the crow flies in sizes, its speed, and its heading (0 right, 90 down);
+    `began_ns`, the media time of the first look that counted."""
 
     way_sizes: float
     speed_sizes: float
     heading_deg: float
+    began_ns: int
 
 
 class Travel:
@@ -76,7 +78,7 @@ class Travel:
         size = sum(look.size for look in looks) / len(looks)
         way = math.hypot(to_x - x, to_y - y) / size
         heading = math.degrees(math.atan2(to_y - y, to_x - x)) % 360
-        return Going(way, way * NS_PER_S / (ended_ns - began_ns), heading)
+        return Going(way, way * NS_PER_S / (ended_ns - began_ns), heading, looks[0].media_ns)
 
 
 class Travels:

@@ -62,17 +62,15 @@ def test_a_person_who_rushes_faster_than_anybody_runs_rides_something_unseen() -
 
 
 def jam(s: float, *, creep: float) -> list[Sighting]:
-    return [
-        car(row * 4 + column, 0.15 + 0.25 * column + creep * s, 0.2 + 0.25 * row, size=0.18)
-        for row in range(4)
-        for column in range(4)
-    ]
+    """Four rows of cars, end to end over the picture; who leaves it on the right is followed by another on the left."""
+    ways = [(row, column, 0.15 + 0.25 * column + creep * s) for row in range(4) for column in range(4)]
+    return [car(row * 4 + column + 16 * int(way), way % 1.0, 0.2 + 0.25 * row, size=0.18) for row, column, way in ways]
 
 
 def test_a_road_full_of_vehicles_that_hardly_move_is_jammed_and_one_that_flows_is_not() -> None:
     ((at_s, data),) = opened("congestion = { after_s = 5 }", 12, lambda s: jam(s, creep=0.01))
     assert at_s < 8 and "Traffic hardly moves" in data.reason_en and "ติดขัด" in data.reason_th
-    assert opened("congestion = { after_s = 5 }", 6, lambda s: jam(s % 1.0, creep=0.15)) == []
+    assert opened("congestion = { after_s = 5 }", 12, lambda s: jam(s, creep=0.15)) == []
 
 
 def test_four_parked_cars_on_a_wide_road_are_no_jam() -> None:

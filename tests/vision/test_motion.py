@@ -172,3 +172,15 @@ def test_what_came_and_stands_is_told_with_the_time_from_which_it_has_stood(moti
     )
     assert piece.since_ns == pytest.approx(8 * NS_PER_S, abs=NS_PER_S / 2)
     assert found.regions == ()
+
+
+def test_the_place_of_what_went_is_not_taken_for_a_thing_that_came(motion_session: Session) -> None:
+    floor = np.random.default_rng(7).normal(120, 3, (HEIGHT_PX, WIDTH_PX)).clip(0, 255).astype(np.uint8)
+    with_bag = floor.copy()
+    with_bag[150:180, 200:225] = 30
+    for first, then, has_come in ((floor, with_bag, True), (with_bag, floor, False)):
+        model = MotionModel(motion_session)
+        found = Motion(0.0, ())
+        for number in range(75):
+            found = model.update(first if number < 40 else then, number * NS_PER_S // 5)
+        assert [piece.has_come for piece in found.standing] == [has_come]

@@ -91,7 +91,7 @@ class AbandonedObjectRule:
             self._things.append(_Thing(piece, moment.media_ns))
 
     def _is_thing(self, piece: StandingPiece, moment: Moment) -> bool:
-        if not contains(self._polygon, *piece.box.foot):
+        if not piece.has_come or not contains(self._polygon, *piece.box.foot):
             return False
         if any(intersection(one.box, piece.box) >= _COVERED * piece.box.area for one in moment.sightings):
             return False

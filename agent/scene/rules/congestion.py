@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from statistics import median
+from statistics import median, median_low
 
 from agent.contract.events import IncidentKind
 from agent.scene.grammar import Congestion
@@ -50,10 +50,11 @@ class CongestionRule:
         self._fills.append((moment.media_ns, self._filled(inside)))
         while moment.media_ns - self._fills[0][0] > _STEADY_NS:
             self._fills.popleft()
-        if self._is_jammed(inside, moment.media_ns):
+        jammed_ns = self._jammed_since(inside, moment.media_ns)
+        if jammed_ns is not None:
             self._last_ns = moment.media_ns
             if self._since_ns is None:
-                self._since_ns = moment.media_ns
+                self._since_ns = jammed_ns
         elif moment.media_ns - self._last_ns > _PAUSE_NS:
             self._since_ns = None
         if self._since_ns is None or self._last_ns - self._since_ns < self._after_ns:
@@ -61,17 +62,20 @@ class CongestionRule:
         in_order = sorted(inside, key=lambda one: one.track_id)
         return [_hit(one, self._since_ns, self._last_ns) for one in in_order]
 
-    def _is_jammed(self, inside: Sequence[Sighting], media_ns: int) -> bool:
+    def _jammed_since(self, inside: Sequence[Sighting], media_ns: int) -> int | None:
+        """From when on the vehicles that fill the road have been so slow; None where they do not, or are not."""
         filled = median(part for _, part in self._fills)
         if len(inside) < _LEAST_VEHICLES or filled < (_FILLED if self._since_ns is None else _STAY_FILLED):
-            return False
-        speeds = [
-            going.speed_sizes
+            return None
+        goings = [
+            going
             for one in inside
             if (travel := self._travels.of(one.track_id)) is not None
             and (going := travel.going(media_ns - _LOOK_BACK_NS, media_ns)) is not None
         ]
-        return len(speeds) >= _LEAST_VEHICLES and median(speeds) < _SLOW_SIZES
+        if len(goings) < _LEAST_VEHICLES or median(going.speed_sizes for going in goings) >= _SLOW_SIZES:
+            return None
+        return median_low(going.began_ns for going in goings)
 
     def _filled(self, inside: Sequence[Sighting]) -> float:
         """The part of the zone that vehicles cover, 0 to 1."""
