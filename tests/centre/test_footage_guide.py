@@ -26,7 +26,8 @@ def words(prefix: str) -> list[list[str]]:
 def test_the_guide_shows_each_way_to_footage() -> None:
     shown = {tuple(shlex.split(line)[1:3]) for line in LINES}
     footage = {("footage", name) for name in ("list", "gaps", "sheet", "export", "verify", "bundle", "custody")}
-    assert shown == footage | {("centre", name) for name in ("gaps", "sheet", "pull", "cancel")}
+    both = {(side, name) for side in ("centre", "footage") for name in ("hold", "forecast")}
+    assert shown == footage | both | {("centre", name) for name in ("gaps", "sheet", "pull", "cancel")}
 
 
 def test_every_line_for_a_node_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agent import log
 from tests.broker import Broker
-from tests.faults import campaigns, clocks, disks, fuzz, machine, sound
+from tests.faults import campaigns, clocks, disks, fuzz, machine, modes, sound
 from tests.recording import evidence
 from tests.rigs.films import FilmSettings, make_film
 from tests.rigs.rtsp import RtspCamera
@@ -29,6 +29,7 @@ _SOUND_S = 60.0
 _SOUND_KILLS = 5
 _FUZZ_S = 60.0
 _MACHINE_CUTS = 20
+_MODE_KILLS = 10
 
 
 def main(names: list[str]) -> int:
@@ -53,6 +54,9 @@ def main(names: list[str]) -> int:
         todo["disk-unplugged"] = lambda: disks.disk_fault(root / "disk-unplugged", disks.image, disks.UNPLUGGED)
         todo["broker"] = lambda: _with_broker(
             root / "broker", lambda here, broker: campaigns.broker_outage(here, broker, _OUTAGE_S)
+        )
+        todo["modes"] = lambda: _with_broker(
+            root / "modes", lambda here, broker: modes.killed_in_an_incident(here, broker, _MODE_KILLS)
         )
         todo["clock-1970"] = lambda: _with_broker(
             root / "clock-1970", lambda here, broker: clocks.boot_in_1970(here, broker, _IN_1970_S)

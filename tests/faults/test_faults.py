@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.broker import Broker
-from tests.faults import campaigns, clocks, sound
+from tests.faults import campaigns, clocks, modes, sound
 from tests.rigs.films import FilmSettings, make_film
 from tests.rigs.rtsp import RtspCamera
 
@@ -52,6 +52,10 @@ def test_every_second_of_a_camera_that_dies_twice_is_footage_or_a_gap_with_its_r
     film = make_film(tmp_path, FilmSettings("film.h264", seconds=20))
     with RtspCamera(film) as camera:
         campaigns.camera_breaks(tmp_path / "agent", broker, camera, 21.0)
+
+
+def test_what_was_before_and_in_an_incident_survives_a_kill_in_the_middle_of_it(tmp_path: Path, broker: Broker) -> None:
+    modes.killed_in_an_incident(tmp_path / "agent", broker, 1)
 
 
 def test_no_picture_waits_for_sound_and_every_beep_is_heard_with_its_flash(tmp_path: Path, ffmpeg: str) -> None:
