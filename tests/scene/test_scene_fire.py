@@ -43,7 +43,22 @@ def test_a_lamp_and_a_sunset_do_not_flicker() -> None:
 
 
 def test_what_hardly_looks_like_fire_is_not_told_however_it_flickers() -> None:
-    assert told([[flame(score=0.45, flicker=15)]] * 20) == {}
+    assert told([[flame(score=0.4, flicker=15)]] * 20) == {}
+
+
+def test_what_is_wilder_than_anything_but_flames_may_look_a_little_less_like_them() -> None:
+    assert told([[flame(score=0.5, flicker=9)]] * 6) == {}
+    assert told([[flame(score=0.5, flicker=12)]] * 6) == {IncidentKind.FIRE: 1.0}
+
+
+def test_a_fire_that_comes_out_elsewhere_goes_on_with_less_and_none_begins_so() -> None:
+    elsewhere = [flame(Box(0.1, 0.2, 0.1, 0.1), score=0.4, flicker=5)]
+    rule = burning_rules()[0]
+    looks = [elsewhere] * 4 + [[flame()]] * 4 + [elsewhere] * 12
+    burns = [
+        bool(rule.update(Moment(number * NS_PER_S // 2, (), flames=sights))) for number, sights in enumerate(looks)
+    ]
+    assert burns == [False] * 6 + [True] * 14
 
 
 def test_headlights_that_pass_are_each_at_another_place() -> None:
