@@ -144,8 +144,10 @@ class Config(_Section, frozen=True):
     runtime_dir: str
     node: NodeConfig
     timezone: str = "Asia/Bangkok"
-    # "open" accepts unsigned commands: for the demo and a desk only. Without it commands need signatures (step 5).
+    # "open" accepts unsigned commands: for the demo and a desk only.
     trust: Literal["signed", "open"] = "signed"
+    # Whom the node obeys: a JSON file of public keys (agent.commands.pinned). Without it, nobody.
+    command_keys: str = ""
     broker: BrokerConfig | None = None
     storage: StorageConfig = StorageConfig()
     vision: VisionConfig = VisionConfig()

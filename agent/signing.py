@@ -1,4 +1,4 @@
-"""ES256 signatures over short documents: compact JWS made and believed, keys named by their thumbprint.
+"""ES256 signatures over short documents: JWS, compact and general, made and believed; keys named by thumbprint.
 
 One curve, one algorithm, one form: what a document may not choose, it cannot be forged with.
 """
@@ -6,7 +6,7 @@ One curve, one algorithm, one form: what a document may not choose, it cannot be
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from agent.contract.commands import JwsHeader, base64url, from_base64url
+from agent.contract.commands import Jws, JwsHeader, JwsSignature, base64url, from_base64url
 from agent.contract.wire import decode, encode
 from agent.errors import SignatureError, WireError
 
@@ -100,6 +100,26 @@ def verify_compact(text: str, keys: Mapping[str, ec.EllipticCurvePublicKey], *, 
     except InvalidSignature as exc:
         raise SignatureError(reason="bad_signature", remedy="it was changed after signing") from exc
     return payload
+
+
+def sign_general(payload: bytes, keys: Sequence[ec.EllipticCurvePrivateKey], *, typ: str) -> Jws:
+    """General JSON serialisation (RFC 7515, 7.2.1): one signature of each key over the same payload."""
+    parts = [sign_compact(payload, key, typ=typ).split(".") for key in keys]
+    return Jws(
+        payload=base64url(payload),
+        signatures=tuple(JwsSignature(protected=part[0], signature=part[2]) for part in parts),
+    )
+
+
+def verify_general(jws: Jws, keys: Mapping[str, ec.EllipticCurvePublicKey], *, typ: str) -> tuple[str, ...]:
+    """The kid of each signature, all of which must hold: one that cannot be believed spoils the others.
+
+    Raises SignatureError as `verify_compact` does.
+    """
+    parts = [f"{each.protected}.{jws.payload}.{each.signature}" for each in jws.signatures]
+    for part in parts:
+        verify_compact(part, keys, typ=typ)
+    return tuple(claimed_key_id(part) for part in parts)
 
 
 def unverified_payload(text: str) -> bytes:

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from agent import log
 from agent.contract.commands import (
     COMMAND_EXPIRY_MAX_S,
+    JWS_TYPE,
     Actor,
     Answer,
     CommandName,
@@ -35,6 +37,7 @@ from agent.messaging.broker import (
     parse_url,
 )
 from agent.messaging.client import BrokerClient
+from agent.signing import sign_general
 from agent.units import NS_PER_S
 
 # A province of 378 nodes sends some thousand retained messages at once when a desk connects.
@@ -49,7 +52,8 @@ _log = log.get("centre")
 
 @dataclass(frozen=True, slots=True)
 class CentreOptions:
-    """How a desk reaches the broker and who sits at it. `hears`: topic filters to subscribe to."""
+    """How a desk reaches the broker and who sits at it. `hears`: topic filters to subscribe to. `signing_keys`: the
+    actor's own, and a second person's where two are due; without any, commands go unsigned."""
 
     url: str
     ca: str = ""
@@ -61,6 +65,7 @@ class CentreOptions:
     actor: str = "desk"
     role: str = "operator"
     hears: tuple[str, ...] = ()
+    signing_keys: tuple[EllipticCurvePrivateKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ class CentreClient:
         self._url = options.url
         self._requester = f"desk-{secrets.token_hex(6)}"
         self._actor = Actor(id=options.actor, role=options.role)
+        self._keys = options.signing_keys
         self._counter = 0
         self._lock = threading.Lock()
         self._waiting: dict[str, Mailbox[Answer]] = {}
@@ -179,7 +185,10 @@ class CentreClient:
             args=msgspec.Raw(encode(request.args)),
         )
         topic = request.address.command(request.name.value)
-        publication = Publication(topic, encode_unsigned(payload), expiry_s=_COMMAND_LIFE_S)
+        message = encode_unsigned(payload)
+        if self._keys:
+            message = encode(sign_general(encode(payload), self._keys, typ=JWS_TYPE))
+        publication = Publication(topic, message, expiry_s=_COMMAND_LIFE_S)
         if self._broker.publish(publication) is None:
             raise BrokerUnreachable(reason=self._broker.status.reason, remedy="the broker is away; try again")
 

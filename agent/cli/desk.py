@@ -7,14 +7,17 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Annotated, Concatenate, Literal, ParamSpec
 
 import typer
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from agent.centre.client import CentreClient, CentreOptions
 from agent.cli.faults import explained
 from agent.contract.topics import FleetFilter
 from agent.errors import UsageError
+from agent.signing import key_from_pem
 
 P = ParamSpec("P")
 
@@ -28,6 +31,13 @@ class Desk:
 
     broker: Annotated[str, typer.Option("--broker", help="mqtt://host or mqtts://host", envvar="WAYSIDE_BROKER")]
     actor: Annotated[str, typer.Option("--actor", help="who asks; it stands in the node's audit")] = "desk"
+    role: Annotated[str, typer.Option("--role", help="as what they ask")] = "operator"
+    sign: Annotated[
+        str,
+        typer.Option(
+            "--sign", help="key files, with commas between: the actor's, and a second person's where two are due"
+        ),
+    ] = ""
     protocol: Annotated[str, typer.Option("--protocol", help="5 or 3.1.1")] = "5"
     ca: Annotated[str, typer.Option("--ca", help="certificate of the broker's authority, for mqtts")] = ""
     cert: Annotated[str, typer.Option("--cert", help="this desk's certificate, for mqtts")] = ""
@@ -47,6 +57,8 @@ class Desk:
             key=self.key,
             protocol=protocol,
             actor=self.actor,
+            role=self.role,
+            signing_keys=tuple(_read_key(Path(each.strip())) for each in self.sign.split(",") if each.strip()),
             hears=tuple(FleetFilter().of(tail) for tail in tails),
         )
         client = CentreClient(options)
@@ -55,6 +67,14 @@ class Desk:
             yield client
         finally:
             client.close()
+
+
+def _read_key(path: Path) -> EllipticCurvePrivateKey:
+    """Raises UsageError, SignatureError."""
+    try:
+        return key_from_pem(path.read_bytes())
+    except OSError as exc:
+        raise UsageError(sign=str(path), remedy=f"this key cannot be read ({exc.strerror})") from exc
 
 
 def at_desk(command: Callable[Concatenate[Desk, P], None]) -> Callable[..., None]:

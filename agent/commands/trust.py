@@ -1,16 +1,18 @@
 """Whether to believe a command. Pure: the facts come in, a refusal or None goes out.
 
-The order of the checks is the contract's, because each later one may assume the earlier ones. Signatures and pinned
-keys have their place here and come with step 5; until then only `trust = "open"` accepts anything at all.
+The order of the checks is the contract's, because each later one may assume the earlier ones. Whether signatures hold
+is told by agent.commands.pinned; what they are good for is judged here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
-from agent.contract.commands import COMMAND_EXPIRY_MAX_S, AnswerState, CommandName, CommandPayload
+import msgspec
+
+from agent.contract.commands import COMMAND_EXPIRY_MAX_S, JWS_TYPE, AnswerState, CommandName, CommandPayload
 from agent.contract.topics import check_identifier
 from agent.errors import WireError
 
@@ -31,9 +33,37 @@ LOW_RISK: Final = frozenset(
 )
 
 
+# Contract: what cannot be taken back needs two people.
+TWO_ACTORS: Final = frozenset({CommandName.FOOTAGE_ERASE, CommandName.HOLD_RELEASE, CommandName.SETUP_OPEN})
+_TROUBLES: Final[dict[str, str]] = {
+    "unsigned": 'this node obeys signed commands only (trust = "signed")',
+    "no_keys": "no key is pinned on this node: command_keys of its configuration names none that can be read",
+    "unknown_key": "a signing key is not pinned on this node",
+    "bad_signature": "the command was changed after it was signed",
+    "wrong_type": f"a signature is not of a {JWS_TYPE}",
+}
+
+
 class Trust(StrEnum):
     SIGNED = "signed"
     OPEN = "open"
+
+
+class PinnedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`commands` empty: all of them. Two keys of one `actor` are still one person."""
+
+    actor: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    role: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+    public_key: str
+    commands: tuple[CommandName, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Signatures:
+    """Who signed a command, each key that holds; or `trouble`, the machine word why none is believed."""
+
+    signers: tuple[PinnedKey, ...] = ()
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +91,7 @@ class Refusal:
     can_answer: bool = True
 
 
-def judge(command: CommandPayload, signatures: int, seen: Circumstances) -> Refusal | None:
+def judge(command: CommandPayload, signed: Signatures, seen: Circumstances) -> Refusal | None:
     """The first check of the contract that this command fails, up to the time; the journal does `jti` and `ctr`."""
     if not _is_reply_topic(command.reply_to, seen.responses):
         return _rejected("foreign_reply_topic", "the reply topic must lie under this node's rsp/", can_answer=False)
@@ -69,8 +99,8 @@ def judge(command: CommandPayload, signatures: int, seen: Circumstances) -> Refu
         return _rejected("retained", "a command must not be retained; publish it again without the retain flag")
     if command.name != seen.topic_name:
         return _rejected("wrong_topic", f"the command says {command.name} but came on cmd/{seen.topic_name}")
-    if seen.trust is Trust.SIGNED:
-        return _rejected(*_why_not_signed(signatures))
+    if seen.trust is Trust.SIGNED and (refusal := _judge_signatures(command, signed)) is not None:
+        return refusal
     if command.aud != seen.urn:
         return _rejected("wrong_audience", f"this node is {seen.urn}")
     return _judge_time(command, seen)
@@ -85,10 +115,19 @@ def _is_reply_topic(topic: str, responses: str) -> bool:
     return topic.startswith(responses)
 
 
-def _why_not_signed(signatures: int) -> tuple[str, str]:
-    if signatures == 0:
-        return "unsigned", 'this node obeys signed commands only (trust = "signed")'
-    return "unknown_key", "none of the signing keys is pinned on this node"
+def _judge_signatures(command: CommandPayload, signed: Signatures) -> Refusal | None:
+    """Every signature is of a pinned key that may ask this; one is the actor's own; two are of two people where due."""
+    if signed.trouble:
+        return _rejected(signed.trouble, _TROUBLES.get(signed.trouble, "its signatures cannot be believed"))
+    for each in signed.signers:
+        if each.commands and command.name not in each.commands:
+            return _rejected("key_not_allowed", f"the key of {each.actor} may not ask for {command.name}")
+    claimed = (command.actor.id, command.actor.role)
+    if claimed not in [(each.actor, each.role) for each in signed.signers]:
+        return _rejected("wrong_actor", "the actor that the command names has not signed it in that role")
+    if command.name in TWO_ACTORS and len({each.actor for each in signed.signers}) < 2:
+        return _rejected("second_signature_due", f"{command.name} needs the signatures of two different actors")
+    return None
 
 
 def _judge_time(command: CommandPayload, seen: Circumstances) -> Refusal | None:

@@ -33,7 +33,7 @@ class Snapshot:
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
     """What commands may know of the node; constant for the life of the process. `keep_free_bytes` is what retention
-    keeps free on the ring's disk."""
+    keeps free on the ring's disk; `command_keys` the list of keys that are obeyed (agent.commands.pinned)."""
 
     address: NodeAddress
     data_dir: Path
@@ -44,6 +44,7 @@ class NodeFacts:
     boot_id: str
     started_mono_ns: int
     keep_free_bytes: int
+    command_keys: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,7 @@ class _NodeProcess:
             boot_id=ground.boot.boot_id,
             started_mono_ns=ground.clock.mono_ns(),
             keep_free_bytes=ground.config.storage.min_free_bytes,
+            command_keys=Path(ground.config.command_keys) if ground.config.command_keys else None,
         )
 
     def _hands(self) -> NodeHands:

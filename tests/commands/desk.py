@@ -71,6 +71,7 @@ class Node:
             boot_id="boot",
             started_mono_ns=0,
             keep_free_bytes=0,
+            command_keys=folder / "command_keys.json",
         )
         service = Configured(cameras=CAMERAS, timezone="Asia/Bangkok", org="o", site="s", node="n")
         if is_new:
@@ -116,8 +117,11 @@ class Node:
         )
         return msgspec.structs.replace(command, **changes)
 
-    def receive(self, command: CommandPayload, *, is_retained: bool = False, topic: str = "") -> None:
-        inbound = Inbound(topic or command.name, encode_unsigned(command), is_retained)
+    def receive(
+        self, command: CommandPayload, *, is_retained: bool = False, topic: str = "", message: bytes = b""
+    ) -> None:
+        """`message`: the command as somebody signed it."""
+        inbound = Inbound(topic or command.name, message or encode_unsigned(command), is_retained)
         self.dispatcher.receive(self.ring.conn, inbound)
 
     def ask(self, name: str, args: object = None) -> Answer:

@@ -7,7 +7,7 @@ import dataclasses
 import msgspec
 import pytest
 
-from agent.commands.trust import COUNTER_WINDOW, Circumstances, Trust, is_counter_fresh, judge
+from agent.commands.trust import COUNTER_WINDOW, Circumstances, Signatures, Trust, is_counter_fresh, judge
 from agent.contract.commands import Actor, AnswerState, CommandPayload
 from agent.contract.topics import NodeAddress
 
@@ -27,6 +27,7 @@ COMMAND = CommandPayload(
     case_ref="12",
     reply_to=ADDRESS.response("desk-1"),
 )
+UNSIGNED = Signatures(trouble="unsigned")
 SEEN = Circumstances(
     trust=Trust.OPEN,
     urn=ADDRESS.urn,
@@ -39,7 +40,7 @@ SEEN = Circumstances(
 
 
 def test_a_fresh_command_to_an_open_node_is_believed() -> None:
-    assert judge(COMMAND, 0, SEEN) is None
+    assert judge(COMMAND, UNSIGNED, SEEN) is None
 
 
 @pytest.mark.parametrize(
@@ -60,21 +61,21 @@ def test_a_fresh_command_to_an_open_node_is_believed() -> None:
 def test_each_check_refuses_with_its_own_reason(
     command: dict[str, object], circumstances: dict[str, object], reason: str, state: AnswerState
 ) -> None:
-    refusal = judge(msgspec.structs.replace(COMMAND, **command), 0, dataclasses.replace(SEEN, **circumstances))
+    refusal = judge(msgspec.structs.replace(COMMAND, **command), UNSIGNED, dataclasses.replace(SEEN, **circumstances))
     assert refusal is not None
     assert (refusal.reason, refusal.state) == (reason, state)
 
 
 def test_a_foreign_reply_topic_is_not_even_answered() -> None:
     forged = msgspec.structs.replace(COMMAND, reply_to="wayside/v1/other/site/node/rsp/x")
-    refusal = judge(forged, 0, SEEN)
+    refusal = judge(forged, UNSIGNED, SEEN)
     assert refusal is not None
     assert not refusal.can_answer
 
 
 def test_the_edges_of_the_time_tolerance_are_inside() -> None:
-    assert judge(COMMAND, 0, dataclasses.replace(SEEN, wall_s=NOW_S + 180)) is None
-    assert judge(COMMAND, 0, dataclasses.replace(SEEN, wall_s=NOW_S - 60)) is None
+    assert judge(COMMAND, UNSIGNED, dataclasses.replace(SEEN, wall_s=NOW_S + 180)) is None
+    assert judge(COMMAND, UNSIGNED, dataclasses.replace(SEEN, wall_s=NOW_S - 60)) is None
 
 
 @pytest.mark.parametrize(

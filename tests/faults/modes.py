@@ -50,7 +50,8 @@ def killed_in_an_incident(folder: Path, broker: Broker, rounds: int) -> list[str
     lost_s = [_judge(agent, begin_ns, killed_ns) for begin_ns, killed_ns in kills]
     reasons = _account(agent, "c01", WallSpan(kills[0][0], last_ns))
     assert {"agent_down"} <= set(reasons) <= {"agent_down", "not_scheduled"}, reasons
-    assert _account(agent, "c02", WallSpan(kills[0][0], last_ns)) == ["not_scheduled"]
+    outside = _account(agent, "c02", WallSpan(kills[0][0], last_ns))
+    assert set(outside) == {"not_scheduled"}, outside
     return [
         f"kill -9 of everything in an open incident x {rounds}, recorded around incidents: lost at worst"
         f" {max(lost_s)} s, {_BEFORE_S:g} s before each incident on disk, gaps {sorted(set(reasons))} fill the rest"
