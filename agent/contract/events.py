@@ -114,7 +114,8 @@ class IncidentData(Up, frozen=True, kw_only=True):
 
 
 class MotionData(Up, frozen=True, kw_only=True):
-    """A closed span in which pixels changed. `ratio` is the largest part of the picture; `regions` are boxes."""
+    """A closed span in which something went through the picture, or stirred and was large or a person: leaves that sway
+    are none. `ratio` is the largest part of the picture that changed; `regions` are boxes."""
 
     begin_s: float
     end_s: float

@@ -11,7 +11,7 @@ from agent.contract.wire import WireBox
 from agent.scene.grammar import Scene
 from agent.scene.ground import Ground
 from agent.scene.incident import Incident, IncidentChange, IncidentKeeper
-from agent.scene.moment import Moment, Stage
+from agent.scene.moment import PEOPLE, Moment, Stage
 from agent.scene.motion_span import MotionSpan, MotionSpans
 from agent.scene.reason import explain
 from agent.scene.rules.crossing import Crossing, CrossingCounter
@@ -20,6 +20,7 @@ from agent.scene.rules.rule import Rule
 from agent.scene.rules.view import view_rules
 from agent.scene.speed import Speeds
 from agent.scene.traffic import ApproachMeter
+from agent.scene.wander import Wander
 from agent.scene.watchlist import zone_rules
 from agent.scene.zone import contains
 from agent.units import NS_PER_S
@@ -68,6 +69,7 @@ class SceneEngine:
         scene = scene or Scene()
         self._model = settings.model
         self._masks = [mask.polygon for mask in scene.masks]
+        self._wander = Wander(aspect=settings.aspect)
         self._motion = MotionSpans()
         self._counters = [CrossingCounter(line.id, line.points, aspect=settings.aspect) for line in scene.lines]
         self._speeds = Speeds(Ground(scene.calibration) if scene.calibration is not None else None)
@@ -95,7 +97,11 @@ class SceneEngine:
             # The very same picture again is no evidence that anything still stands there: no clock but the view's runs.
             return self._judge(self._whole, moment)
         found: list[Finding] = []
-        span = self._motion.update(moment.media_ns, moment.motion_ratio, moment.regions)
+        people = [one.box for one in moment.sightings if one.label in PEOPLE]
+        going = self._wander.update(moment.media_ns, moment.regions, people)
+        since_ns = min((each.since_ns for each in going), default=moment.media_ns)
+        boxes = [each.box for each in going]
+        span = self._motion.update(moment.media_ns, moment.motion_ratio, boxes, since_ns=since_ns)
         if span is not None:
             found.append(_motion_finding(span))
         self._speeds.update(moment)

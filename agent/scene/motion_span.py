@@ -1,4 +1,4 @@
-"""Motion as closed spans: frames in which pixels changed, joined. Pure."""
+"""Motion as closed spans: frames in which something went (agent.scene.wander), joined. Pure."""
 
 from __future__ import annotations
 
@@ -36,8 +36,13 @@ class MotionSpans:
         self._ratio = 0.0
         self._regions: list[Box] = []
 
-    def update(self, media_ns: int, ratio: float, regions: Sequence[Box]) -> MotionSpan | None:
-        """The span that ended with this frame, if one did. A frame without regions is quiet, whatever its ratio."""
+    def update(
+        self, media_ns: int, ratio: float, regions: Sequence[Box], *, since_ns: int | None = None
+    ) -> MotionSpan | None:
+        """The span that ended with this frame, if one did. A frame without regions is quiet, whatever its ratio.
+
+        since_ns: from when on these regions have been followed, if that is before this frame.
+        """
         closed = None
         if self._frames and self._is_over(media_ns):
             closed = self.finish()
@@ -46,7 +51,9 @@ class MotionSpans:
                 self._frames = 0
             return closed
         if not self._frames:
-            self._begin_ns, self._ratio, self._regions = media_ns, 0.0, []
+            # Not into the span before.
+            self._begin_ns = max(media_ns if since_ns is None else since_ns, self._last_ns)
+            self._ratio, self._regions = 0.0, []
         self._frames += 1
         self._last_ns = media_ns
         self._ratio = max(self._ratio, ratio)
