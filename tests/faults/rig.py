@@ -67,6 +67,8 @@ class AgentUnderTest:
     segment_s: float = 10.0
     vision: bool = True
     environment: dict[str, str] = field(default_factory=dict)
+    # Lines of the configuration's head: whom it believes.
+    trust: str = 'trust = "open"'
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     # A socket's path has at most 107 bytes, and a test's own folder alone may have more.
     _runtime: tempfile.TemporaryDirectory[str] = field(default_factory=_short_folder, init=False)
@@ -212,7 +214,7 @@ class AgentUnderTest:
         broker = f'[broker]\nurl = "{self.broker.url}"\nconnect_spread_s = 0\n' if self.broker else ""
         cameras = "".join(self._camera(camera) for camera in self.cameras)
         return (
-            f'data_dir = "{self.data_dir}"\nruntime_dir = "{self.runtime_dir}"\ntrust = "open"\n'
+            f'data_dir = "{self.data_dir}"\nruntime_dir = "{self.runtime_dir}"\n{self.trust}\n'
             f'[node]\norg = "test-org"\nsite = "test-site"\nid = "test-node"\n{broker}'
             f'[storage]\nmin_free = "1MB"\nsegment_s = {self.segment_s}\n'
             f"[vision]\nenabled = {str(self.vision).lower()}\n{cameras}"
