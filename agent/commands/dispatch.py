@@ -135,7 +135,8 @@ class Dispatcher:
         except WireError as exc:
             self._teller.malformed(conn, inbound.name, str(exc))
             return
-        refusal = judge(command, self._signatures(jws), self._circumstances(inbound))
+        signed = self._signatures(jws)
+        refusal = judge(command, signed, self._circumstances(inbound))
         done = journal.known(conn, command.jti)
         if refusal is None and done is not None:
             self._answer_again(done)
@@ -148,7 +149,7 @@ class Dispatcher:
             if refusal.can_answer and done is None:
                 self._respond(command, refusal.state, reason=refusal.reason, message=refusal.message)
             return
-        self._accept(conn, command)
+        self._accept(conn, command, signed)
         self._begin(conn, command)
 
     def _signatures(self, jws: Jws) -> Signatures:
@@ -176,10 +177,11 @@ class Dispatcher:
             return Refusal(AnswerState.REJECTED, "unknown_command", f"this node understands {understood}")
         return refuse_arguments(name, command.args)
 
-    def _accept(self, conn: sqlite3.Connection, command: CommandPayload) -> None:
+    def _accept(self, conn: sqlite3.Connection, command: CommandPayload, signed: Signatures) -> None:
+        others = ", ".join(signed.others(command.actor.id))
         with transaction(conn):
             journal.accept(conn, command, self._facts.clock.wall_ns())
-            self._teller.audit(conn, command, AnswerState.ACCEPTED, "")
+            self._teller.audit(conn, command, AnswerState.ACCEPTED, f"signed by {others} too" if others else "")
         self._respond(command, AnswerState.ACCEPTED)
 
     def _begin(self, conn: sqlite3.Connection, command: CommandPayload) -> None:

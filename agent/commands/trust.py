@@ -65,6 +65,10 @@ class Signatures:
     signers: tuple[PinnedKey, ...] = ()
     trouble: str = ""
 
+    def others(self, actor: str) -> tuple[str, ...]:
+        """Who signed beside this actor."""
+        return tuple(sorted({each.actor for each in self.signers} - {actor}))
+
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:

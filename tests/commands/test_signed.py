@@ -107,6 +107,7 @@ def test_what_cannot_be_taken_back_needs_two_people(
     answer = ask(node, name, args, *signers)
     assert answer.reason == reason
     assert answer.state is (AnswerState.REJECTED if reason else AnswerState.SUCCEEDED)
+    assert ("signed by mali too" in [each.reason for each in node.audits()]) is (not reason)
 
 
 def test_a_role_that_the_key_does_not_have_is_refused(node: Node) -> None:
