@@ -5,13 +5,14 @@ from __future__ import annotations
 import platform
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from agent import __version__, log
 from agent.clock import Clock
 from agent.commands.dispatch import Inbound
 from agent.commands.handlers import HANDLERS
-from agent.commands.outlook import look
+from agent.commands.outlook import Outlook, look
 from agent.config import Config
 from agent.contract.states import (
     Alert,
@@ -42,6 +43,8 @@ from agent.store import open_store
 from agent.units import NS_PER_S, WallSpan, format_rfc3339
 
 _HOUR_NS = 3_600 * NS_PER_S
+# A ring of 30 days and four cameras takes 0.1 s to look at, on a Pi some more; days of footage change slowly.
+_OUTLOOK_NS = 300 * NS_PER_S
 
 _log = log.get("board")
 
@@ -60,6 +63,7 @@ class Board:
         self._last_shown: tuple[object, ...] = ()
         self._conn: sqlite3.Connection | None = None
         self._holdover = Holdover()
+        self._foreseen: tuple[int, Outlook] | None = None
         self.commands: Callable[[Inbound], None] | None = None
 
     def moment(self) -> Moment:
@@ -78,6 +82,10 @@ class Board:
         clock = self._judge_clock(self._clock.mono_ns())
         space = disk_space(self._data_dir)
         footage_bytes = self._footage_bytes()
+        outlook = self._outlook()
+        wear = probe_wear(device_number(self._data_dir))
+        if outlook is not None:
+            wear = replace(wear, used_ratio=outlook.endurance.used_ratio)
         readings = Readings(
             wall_ns=self._clock.wall_ns(),
             cameras=tuple(self._reading(camera.id, with_ratio=True) for camera in self._config.cameras),
@@ -86,8 +94,8 @@ class Board:
             space=space,
             machine=probe_machine(),
             footage_bytes=footage_bytes,
-            forecast_days=self._forecast_days(),
-            wear=probe_wear(device_number(self._data_dir)),
+            forecast_days=None if outlook is None else least_days(outlook.cameras),
+            wear=wear,
         )
         return build_health(readings, waiting)
 
@@ -175,13 +183,16 @@ class Board:
         except (StoreError, DiskError, sqlite3.Error):
             return None
 
-    def _forecast_days(self) -> float | None:
-        """Of the camera that is kept for the shortest time."""
+    def _outlook(self) -> Outlook | None:
+        mono_ns = self._clock.mono_ns()
+        if self._foreseen is not None and mono_ns - self._foreseen[0] < _OUTLOOK_NS:
+            return self._foreseen[1]
         try:
-            seen = look(self._store(), self._data_dir, self._clock.wall_ns(), uptime_s=self._clock.mono_ns() / NS_PER_S)
+            seen = look(self._store(), self._data_dir, self._clock.wall_ns(), mono_ns / NS_PER_S)
         except (StoreError, DiskError, sqlite3.Error):
             return None
-        return least_days(seen.cameras)
+        self._foreseen = (mono_ns, seen)
+        return seen
 
     def _judge_clock(self, mono_ns: int) -> ClockJudgement:
         """Unlike the clock itself it remembers that the time was good."""
