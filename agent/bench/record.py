@@ -92,14 +92,14 @@ def _measure(films: Sequence[Path], seconds: float) -> Pair:
     with tempfile.TemporaryDirectory(prefix="wayside-bench-") as name, ExitStack() as running:
         streams = [_Stream(Path(name), f"c{number:02d}", film) for number, film in enumerate(films)]
         _write_config(Path(name), streams)
-        ours = [running.enter_context(_started(stream.ours, Path(name) / "ours.log")) for stream in streams]
-        peers = [running.enter_context(_started(stream.peer, Path(name) / "peer.log")) for stream in streams]
+        ours = [running.enter_context(started(stream.ours, Path(name) / "ours.log")) for stream in streams]
+        peers = [running.enter_context(started(stream.peer, Path(name) / "peer.log")) for stream in streams]
         _wait_until(lambda: all(stream.have_both_written for stream in streams), Path(name))
-        _pause(_SETTLE_S)
+        pause(_SETTLE_S)
         frames = [stream.recorded_frames for stream in streams]
-        began_s, before = time.monotonic(), Pair(_cpu_s(ours), _cpu_s(peers))
-        _pause(seconds)
-        past_s, after = time.monotonic() - began_s, Pair(_cpu_s(ours), _cpu_s(peers))
+        began_s, before = time.monotonic(), Pair(cpu_seconds(ours), cpu_seconds(peers))
+        pause(seconds)
+        past_s, after = time.monotonic() - began_s, Pair(cpu_seconds(ours), cpu_seconds(peers))
         for stream, frames_before in zip(streams, frames, strict=True):
             _check_recorded(stream, stream.recorded_frames - frames_before, past_s)
         return Pair(100 * (after.ours - before.ours) / past_s, 100 * ((after.peer or 0) - (before.peer or 0)) / past_s)
@@ -115,7 +115,7 @@ def _write_config(folder: Path, streams: Sequence[_Stream]) -> None:
 
 
 @contextmanager
-def _started(argv: Sequence[str], log: Path) -> Iterator[psutil.Process]:
+def started(argv: Sequence[str], log: Path) -> Iterator[psutil.Process]:
     with log.open("ab") as said, subprocess.Popen(argv, stdout=said, stderr=said) as process:
         try:
             yield psutil.Process(process.pid)
@@ -127,7 +127,7 @@ def _started(argv: Sequence[str], log: Path) -> Iterator[psutil.Process]:
                 process.kill()
 
 
-def _cpu_s(processes: Sequence[psutil.Process]) -> float:
+def cpu_seconds(processes: Sequence[psutil.Process]) -> float:
     """User and system time that the processes and all they started have used (proc(5), stat)."""
     total_s = 0.0
     for process in processes:
@@ -143,7 +143,7 @@ def _wait_until(is_so: Callable[[], bool], logs: Path) -> None:
         if time.monotonic() > until_s:
             said = "\n".join(path.read_text(errors="replace")[-500:] for path in sorted(logs.glob("*.log")))
             raise BenchError(problem=f"nothing was recorded within {_START_LIMIT_S:.0f} s", said=said)
-        _pause(_POLL_S)
+        pause(_POLL_S)
 
 
 def _check_recorded(stream: _Stream, frames: int, past_s: float) -> None:
@@ -154,5 +154,5 @@ def _check_recorded(stream: _Stream, frames: int, past_s: float) -> None:
         )
 
 
-def _pause(seconds: float) -> None:
+def pause(seconds: float) -> None:
     threading.Event().wait(seconds)

@@ -80,6 +80,20 @@ def outbox(
     show(run(count, runs, _say), as_json=as_json)
 
 
+@app.command()
+@explained
+def watch(
+    *,
+    seconds: Annotated[float, typer.Option(min=5, help="length of a run after both sides have settled")] = 40.0,
+    runs: Annotated[int, typer.Option(min=1, help="paired runs; the medians are reported")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """CPU of recording and seeing one camera, against the motion daemon on the same video at the same time."""
+    from agent.bench.watch import run
+
+    show(run(seconds, runs, _say), as_json=as_json)
+
+
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
