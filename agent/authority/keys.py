@@ -1,7 +1,7 @@
 """The office's private keys and public anchors, as files: 0600 in folders of 0700.
 
-keys/{org}/ca.key ca.pem office.key command.key, keys/centre-ca.key centre-ca.pem, anchors/{org}.json. Whoever makes
-them holds the register's write lock, so two processes never make the same key twice.
+keys/{org}/ca.key ca.pem office.key command.key people/{actor}.json (public keys), keys/centre-ca.key centre-ca.pem,
+anchors/{org}.json. Whoever makes them holds the register's write lock, so two processes never make the same key twice.
 """
 
 from __future__ import annotations
@@ -9,16 +9,20 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.authority.certificates import Ca, make_ca, to_pem
 from agent.contract.enrolment import Anchors, OfficeKey
+from agent.contract.topics import check_identifier
 from agent.contract.wire import decode, encode
 from agent.errors import RegisterError, SignatureError, StoreError, WireError
-from agent.signing import key_from_pem, key_id, key_to_pem, make_key, public_to_pem
+from agent.signing import key_from_pem, key_id, key_to_pem, make_key, public_from_pem, public_to_pem
 
+# Anchors hold 16 keys; two are the office's own (agent.contract.enrolment).
+MOST_PEOPLE: Final = 14
 _PRIVATE = 0o600
 _PUBLIC = 0o644
 
@@ -45,10 +49,32 @@ class KeyStore:
             org=org,
             ca=to_pem(self.node_ca(org).certificate),
             centre_ca=to_pem(self.centre_ca().certificate),
-            keys=(_public(self.office_key(org), "office"), _public(self._key(folder / "command.key"), "command")),
+            keys=(
+                _public(self.office_key(org), "office"),
+                _public(self._key(folder / "command.key"), "command"),
+                *(self._person(path) for path in sorted(self._people(org).glob("*.json"))),
+            ),
         )
         _write(self.anchors_path(org), encode(anchors), _PUBLIC)
         return anchors
+
+    def set_person(self, org: str, actor: str, role: str, public_pem: str) -> None:
+        """From the next anchors on, nodes obey this person's key instead of a former one; an empty one takes it away.
+        Raises SignatureError where it is no public key of P-256, RegisterError where nobody is there to take away or
+        there are too many, WireError for an actor that is no id."""
+        path = self._people(org) / f"{check_identifier(actor, what='actor')}.json"
+        others = {each.stem for each in self._people(org).glob("*.json")} - {actor}
+        if not public_pem:
+            if not path.exists():
+                raise RegisterError(actor=actor, remedy=f"nobody of that name may command nodes of {org}")
+            path.unlink()
+            return
+        if len(others) >= MOST_PEOPLE:
+            raise RegisterError(org=org, remedy=f"at most {MOST_PEOPLE} people may command; take one away first")
+        public = public_from_pem(public_pem)
+        key = OfficeKey(kid=key_id(public), pem=public_to_pem(public), use="command", actor=actor, role=role)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _write(path, encode(key), _PUBLIC)
 
     def anchors_path(self, org: str) -> Path:
         return self.folder / "anchors" / f"{org}.json"
@@ -72,6 +98,15 @@ class KeyStore:
     @property
     def _centre(self) -> Path:
         return self.folder / "keys"
+
+    def _people(self, org: str) -> Path:
+        return self._of(org) / "people"
+
+    def _person(self, path: Path) -> OfficeKey:
+        try:
+            return decode(_read(path), OfficeKey)
+        except WireError as exc:
+            raise _damaged(path) from exc
 
     def _of(self, org: str) -> Path:
         return self.folder / "keys" / org

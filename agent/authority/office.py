@@ -90,6 +90,15 @@ class Office:
         with register.reading(self.folder) as conn:
             return sites.organisations(conn)
 
+    def set_person(self, org: str, actor: str, role: str, public_pem: str, *, now_s: int | None = None) -> Anchors:
+        """Nodes of this organisation obey this person's key from their next papers on; nobody of that name if it is
+        empty. Raises SignatureError, WireError where key or actor is none."""
+        with register.deciding(self.folder) as conn:
+            if org not in {each.org for each in sites.organisations(conn)}:
+                raise RegisterError(org=org, remedy="no such organisation; `wayside-provision office init` makes one")
+            self._keys.set_person(org, actor, role, public_pem)
+            return self._keys.make_organisation(org, now_s=_now(now_s))
+
     def anchors(self, org: str) -> Anchors:
         return self._keys.anchors(org)
 

@@ -10,21 +10,15 @@ from typing import Final
 
 import msgspec
 
-from agent.commands.trust import PinnedKey, Signatures
+from agent.commands.trust import Signatures
 from agent.contract.commands import JWS_TYPE, Jws
+from agent.contract.pinned import PinnedKeys
 from agent.errors import SignatureError
 from agent.signing import key_id, public_from_pem, verify_general
 
 # A province has some dozen desks; more signatures than that are an attack on the processor.
 _MOST_SIGNATURES: Final = 4
 _MOST_BYTES: Final = 1 << 20
-
-
-class PinnedKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The file `command_keys` of the configuration."""
-
-    v: int
-    keys: tuple[PinnedKey, ...]
 
 
 _decoder = msgspec.json.Decoder(PinnedKeys)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Final
-
-import msgspec
+from typing import Final
 
 from agent.contract.commands import COMMAND_EXPIRY_MAX_S, JWS_TYPE, AnswerState, CommandName, CommandPayload
+from agent.contract.pinned import PinnedKey
 from agent.contract.topics import check_identifier
 from agent.errors import WireError
 
@@ -47,15 +46,6 @@ _TROUBLES: Final[dict[str, str]] = {
 class Trust(StrEnum):
     SIGNED = "signed"
     OPEN = "open"
-
-
-class PinnedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`commands` empty: all of them. Two keys of one `actor` are still one person."""
-
-    actor: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
-    role: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
-    public_key: str
-    commands: tuple[CommandName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,10 @@ CLAIM_LIFE_S: Final = 72 * 3600
 # Provisioning, flow 4: a certificate lives this long and is renewed at two thirds.
 CERTIFICATE_LIFE_S: Final = 90 * 86_400
 
+# Whose commands they are that bear the office's own command key.
+OFFICE_ACTOR: Final = "office"
+OFFICE_ROLE: Final = "operator"
+
 Pem = Annotated[str, msgspec.Meta(min_length=1, max_length=16_384)]
 Text = Annotated[str, msgspec.Meta(max_length=200)]
 HttpsUrl = Annotated[str, msgspec.Meta(pattern=r"^https://[^\s|]+$", max_length=500)]
@@ -34,11 +38,14 @@ Claim = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{43}$")]
 
 
 class OfficeKey(Down, frozen=True, kw_only=True):
-    """A public key that signs for the office. `kid` is its RFC 7638 thumbprint; `pem` its SubjectPublicKeyInfo."""
+    """A public key that signs for the office. `kid` is its RFC 7638 thumbprint; `pem` its SubjectPublicKeyInfo.
+    Keys of use "command" sign commands: `actor` and `role` say whose; where they are empty, the office's own."""
 
     kid: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
     pem: Pem
     use: Literal["office", "command"]
+    actor: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    role: Annotated[str, msgspec.Meta(max_length=40)] = ""
 
 
 class Anchors(Down, frozen=True, kw_only=True):

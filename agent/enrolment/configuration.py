@@ -25,6 +25,7 @@ class LocalPaths:
     ca: str
     certificate: str
     key: str
+    command_keys: str
 
 
 def merge(granted: bytes | msgspec.Raw, existing: Config | None, paths: LocalPaths) -> Config:
@@ -38,6 +39,7 @@ def merge(granted: bytes | msgspec.Raw, existing: Config | None, paths: LocalPat
         said = msgspec.json.decode(granted, type=dict[str, object])
         said["data_dir"] = old.get("data_dir", paths.data_dir)
         said["runtime_dir"] = old.get("runtime_dir", paths.runtime_dir)
+        said["command_keys"] = paths.command_keys
         for name in _SECTIONS:
             if said.get(name) or old.get(name):
                 said[name] = {**(old.get(name) or {}), **_section(said, name)}

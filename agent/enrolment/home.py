@@ -62,6 +62,11 @@ class NodeHome:
         return self.root / "ca.pem"
 
     @property
+    def command_keys(self) -> Path:
+        """Whom this node obeys (agent.contract.pinned)."""
+        return self.root / "command-keys.json"
+
+    @property
     def grant(self) -> Path:
         return self.root / "grant.jws"
 

@@ -16,7 +16,8 @@ import msgspec
 
 from agent import log
 from agent.config import Config, decode_config
-from agent.contract.enrolment import GRANT_TYP, Anchors, Grant, WorkOrder
+from agent.contract.enrolment import GRANT_TYP, OFFICE_ACTOR, OFFICE_ROLE, Anchors, Grant, WorkOrder
+from agent.contract.pinned import PinnedKey, PinnedKeys
 from agent.contract.wire import decode, encode
 from agent.enrolment import audit
 from agent.enrolment.certificate import CertificateFacts, check_issuer, read_certificate
@@ -169,6 +170,7 @@ def _merged(home: NodeHome, grant: Grant) -> Config:
         ca=str(home.ca),
         certificate=str(home.certificate),
         key=str(home.key),
+        command_keys=str(home.command_keys),
     )
     try:
         existing = load_config(home)
@@ -187,11 +189,24 @@ def _apply(home: NodeHome, grant: Grant, text: str, record: EnrolmentRecord) -> 
     facts = read_certificate(grant.certificate)
     home.write_if_changed(home.ca, grant.anchors.centre_ca.encode())
     home.write_if_changed(home.certificate, grant.certificate.encode())
+    home.write_if_changed(home.command_keys, encode(_obeyed(grant.anchors)) + b"\n")
     write_config(home, _merged(home, grant))
     audit.note(home, "granted", order=grant.order, detail=f"serial {facts.serial}, revision {grant.revision}")
     home.save_enrolment(_record_of(grant, facts, record, _digest(text)))
     _finish(home, grant)
     _log.info("papers installed", node=grant.node, site=grant.site, serial=facts.serial, revision=grant.revision)
+
+
+def _obeyed(anchors: Anchors) -> PinnedKeys:
+    """The office's own command key and those of the people it named."""
+    return PinnedKeys(
+        v=1,
+        keys=tuple(
+            PinnedKey(actor=key.actor or OFFICE_ACTOR, role=key.role or OFFICE_ROLE, public_key=key.pem)
+            for key in anchors.keys
+            if key.use == "command"
+        ),
+    )
 
 
 def _finish(home: NodeHome, grant: Grant) -> bool:

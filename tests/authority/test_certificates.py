@@ -101,7 +101,7 @@ def test_a_grants_configuration_becomes_the_nodes_own(office: Office) -> None:
     box = Applicant()
     made = office.make_order(SITE, now_s=NOW_S, label=box.label())
     grant = grant_of(office, office.enrol(box.request(made), now_s=NOW_S))
-    paths = LocalPaths("/var/lib/wayside", "/run/wayside", "/etc/wayside/ca.pem", "/n.pem", "/n.key")
+    paths = LocalPaths("/var/lib/wayside", "/run/wayside", "/etc/wayside/ca.pem", "/n.pem", "/n.key", "/k.json")
     config = merge(grant.config, None, paths)
     assert (config.node.org, config.node.site, config.node.id) == (ORG, SITE, box.node)
     assert config.broker is not None

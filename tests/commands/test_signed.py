@@ -12,9 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.commands.pinned import PinnedKeys, check_signatures
-from agent.commands.trust import PinnedKey, Trust
+from agent.commands.pinned import check_signatures
+from agent.commands.trust import Trust
 from agent.contract.commands import JWS_TYPE, Actor, Answer, AnswerState, CommandName, Jws, JwsSignature
+from agent.contract.pinned import PinnedKey, PinnedKeys
 from agent.contract.wire import encode
 from agent.recording import holds
 from agent.signing import make_key, public_to_pem, sign_general

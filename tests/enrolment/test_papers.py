@@ -172,7 +172,7 @@ def test_the_cameras_of_the_site_outlive_a_renewal(node: Node, office: Organisat
     assert (after.vision.models_dir, after.vision.threads) == ("/m", 1)
 
 
-PATHS = LocalPaths("/data", "/run/w", "/h/ca.pem", "/h/node.pem", "/h/node.key")
+PATHS = LocalPaths("/data", "/run/w", "/h/ca.pem", "/h/node.pem", "/h/node.key", "/h/keys.json")
 
 
 def test_a_swapped_node_gets_its_sites_cameras_back() -> None:

@@ -9,11 +9,10 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from agent.centre.client import CentreClient, CentreOptions, Request
-from agent.commands.pinned import PinnedKeys
-from agent.commands.trust import PinnedKey
 from agent.contract.commands import Answer, AnswerState, CommandName
 from agent.contract.events import GapData
 from agent.contract.keeping import ForecastArgs, ForecastResult, HoldReleaseArgs, HoldSetArgs
+from agent.contract.pinned import PinnedKey, PinnedKeys
 from agent.contract.wire import decode
 from agent.signing import make_key, public_to_pem
 from agent.units import NS_PER_S, format_rfc3339

@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from agent.commands.pinned import check_signatures
+from agent.contract.commands import JWS_TYPE
 from agent.contract.enrolment import ACCEPTANCE_TYP, ORDER_PREFIX, Anchors
 from agent.contract.wire import decode
 from agent.enrolment.first_boot import prepare
 from agent.enrolment.home import NodeHome
 from agent.enrolment.orders import read_order
-from agent.enrolment.papers import install_grant
+from agent.enrolment.papers import install_grant, load_config
 from agent.enrolment.request import make_request
-from agent.signing import sign_compact
+from agent.signing import key_from_pem, key_to_pem, make_key, public_to_pem, sign_compact, sign_general
 from provisioning.__main__ import app
 from tests.authority.applicant import Applicant
 
@@ -78,6 +80,55 @@ def test_a_box_without_any_line_is_enrolled_by_its_order_alone(desk: Desk) -> No
     grant = install_grant(home, order.grant, int(NOW()))
     assert (grant.site, grant.node) == ("hatyai-012", filed["node"])
     assert [each.id for each in order.cameras] == ["c01", "c02"]
+
+
+def test_an_enrolled_node_obeys_the_office_and_the_people_it_named(desk: Desk) -> None:
+    mali, somchai = (desk.folder / f"{name}.key" for name in ("mali", "somchai"))
+    org = ("--org", "songkhla-pao")
+    desk.types("person", "mali", *org, "--key", str(mali), "--role", "supervisor")
+    public = desk.folder / "somchai.pem"
+    somchai.write_bytes(key_to_pem(made := make_key()))
+    public.write_text(public_to_pem(made.public_key()))
+    assert "mali, somchai" in desk.types("person", "somchai", *org, "--public", str(public))
+    assert stat.S_IMODE(mali.stat().st_mode) == 0o600
+    office = desk.folder / "office" / "keys" / "songkhla-pao" / "command.key"
+    home = enrolled(desk, "first")
+    config = load_config(home)
+    assert config is not None and (config.trust, config.command_keys) == ("signed", str(home.command_keys))
+    assert {path.stem: believed(home, path) for path in (mali, somchai, office)} == {
+        "mali": [("mali", "supervisor")],
+        "somchai": [("somchai", "operator")],
+        "command": [("office", "operator")],
+    }
+    desk.types("person", "mali", *org, "--remove")
+    assert believed(enrolled(desk, "second", "--replaces", home.load_enrolment().node), mali) == []
+
+
+def test_a_key_is_neither_overwritten_nor_anything_else_than_a_key(desk: Desk) -> None:
+    taken, org = desk.folder / "taken.key", ("--org", "songkhla-pao")
+    taken.write_text("somebody's")
+    desk.types("person", "mali", *org, "--key", str(taken), code=2)
+    desk.types("person", "mali", *org, "--public", str(taken), code=1)
+    desk.types("person", "mali", *org, "--public", str(desk.folder / "none.pem"), code=2)
+    desk.types("person", "mali", *org, code=2)
+    desk.types("person", "mali", *org, "--remove", code=2)
+    desk.types("person", "mali", "--org", "nobodys", "--remove", code=2)
+    assert taken.read_text() == "somebody's"
+
+
+def enrolled(desk: Desk, name: str, *more: str) -> NodeHome:
+    home = desk.box(name)
+    made = desk.asks("order", "--site", "hatyai-012", "--label", str(desk.folder / f"{name}-boot"), *more)
+    order = read_order(Path(made["orders"][0]["text"]).read_text(), home.load_anchors(), NOW())  # type: ignore[index]
+    assert order.grant is not None
+    install_grant(home, order.grant, int(NOW()))
+    return home
+
+
+def believed(home: NodeHome, key: Path) -> list[tuple[str, str]]:
+    """Whose word a node of this home takes a command for that this key signed."""
+    jws = sign_general(b"{}", [key_from_pem(key.read_bytes())], typ=JWS_TYPE)
+    return [(each.actor, each.role) for each in check_signatures(jws, home.command_keys).signers]
 
 
 def test_a_request_carried_as_a_file_waits_for_the_six_words(desk: Desk) -> None:
