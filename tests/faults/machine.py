@@ -135,8 +135,8 @@ def _told(figures: _Figures, rounds: int, files: int, reasons: str) -> str:
     unsafe, gone = (sum(each[at] for each in figures.blocks) for at in (0, 1))
     return (
         f"power cut of a virtual machine x {rounds}, two cameras: {files} segments all play, index equals disk, lost at"
-        f" worst {max(lost_s)} s (median {statistics.median(lost_s)}), records again {max(start_s)} s after the agent's"
-        f" start at worst (median {statistics.median(start_s)}, emulated); {figures.writes} writes, {figures.flushes}"
+        f" worst {max(lost_s)} s (median {statistics.median(lost_s):.2f}), records again {max(start_s)} s after the agent's"
+        f" start at worst (median {statistics.median(start_s):.1f}, emulated); {figures.writes} writes, {figures.flushes}"
         f" flushes, {gone} of {unsafe} unflushed blocks lost, store whole each time, ledger torn"
         f" {figures.torn_ledgers} times; gaps: {reasons}"
     )
