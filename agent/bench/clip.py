@@ -22,6 +22,7 @@ from typing import Final
 
 from agent.bench import dayfile, fragmentday, ring
 from agent.bench.films import FRAMES_PER_S, Say, cache_folder, find_ffmpeg, make_films
+from agent.bench.installed import installed_environment
 from agent.bench.rows import Pair, Row, median_row
 from agent.errors import BenchError
 from agent.recording import index
@@ -224,7 +225,7 @@ def _timed(stage: _Stage, *argv: str) -> float:
 
 def _run(*argv: str) -> float:
     began_s = time.perf_counter()
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=installed_environment())
     seconds = time.perf_counter() - began_s
     if done.returncode:
         raise BenchError(problem=done.stderr.strip()[-300:], command=argv[0])

@@ -20,6 +20,7 @@ from typing import Final
 
 from agent.bench import ring
 from agent.bench.films import Say
+from agent.bench.installed import installed_environment
 from agent.bench.rows import Pair, Row, median_row
 from agent.errors import BenchError
 from agent.recording.boot import ensure_ring
@@ -110,8 +111,7 @@ def _start(root: Path, say: Say) -> float:
     config = _write_config(root)
     with _notify_socket(root / "notify") as (listener, address):
         argv = [sys.executable, "-m", "agent.processes", "node", "--config", str(config)]
-        environment = os.environ | {"NOTIFY_SOCKET": address, "PYTHONPYCACHEPREFIX": str(root / "bytecode")}
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        environment = installed_environment(root / "bytecode") | {"NOTIFY_SOCKET": address}
         began_s = time.perf_counter()
         with (root / "node.log").open("wb") as said, subprocess.Popen(argv, env=environment, stderr=said) as process:
             try:
