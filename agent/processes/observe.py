@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from agent.contract import events
@@ -61,13 +61,16 @@ class Observer:
         self._settings = settings
         self._engine: SceneEngine | None = None
         self._trails: dict[int, _Trail] = {}
-        self._track_ids: set[int] = set()
+        # Of those in view now; a node that runs for a year sees millions.
+        self._counted: set[int] = set()
+        self._tracks_seen = 0
+        self._last_id = settings.first_track_id - 1
         self._last_ns = 0
 
     @property
     def tracks_seen(self) -> int:
         """How many tracks were confirmed since the run began."""
-        return len(self._track_ids)
+        return self._tracks_seen
 
     @property
     def inferences(self) -> int:
@@ -77,7 +80,7 @@ class Observer:
     @property
     def next_track_id(self) -> int:
         """Where the ids of the next run go on."""
-        return max(self._track_ids, default=self._settings.first_track_id - 1) + 1
+        return self._last_id + 1
 
     def feed(self, picture: Picture) -> Observation | None:
         """What this picture brought; None when it was not due for analysis. Raises ModelError when a model fails."""
@@ -106,7 +109,7 @@ class Observer:
 
     def _moment(self, seen: Seen) -> Moment:
         sightings = [self._sighting(track, seen.is_detected) for track in seen.tracks if track.is_confirmed]
-        self._track_ids.update(sighting.track_id for sighting in sightings)
+        self._count(seen, sightings)
         motion = seen.motion
         return Moment(
             seen.media_ns,
@@ -118,6 +121,13 @@ class Observer:
             view=seen.view,
             flames=seen.flames,
         )
+
+    def _count(self, seen: Seen, sightings: Sequence[Sighting]) -> None:
+        fresh = {sighting.track_id for sighting in sightings} - self._counted
+        self._tracks_seen += len(fresh)
+        self._last_id = max({self._last_id, *fresh})
+        living = {track.track_id + self._settings.first_track_id - 1 for track in seen.tracks}
+        self._counted = (self._counted | fresh) & living
 
     def _sighting(self, track: Track, is_detected: bool) -> Sighting:
         """Where the detector did not run, every track is a guess."""

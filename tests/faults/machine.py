@@ -132,11 +132,12 @@ def _reasons(agent: AgentUnderTest) -> str:
 
 def _told(figures: _Figures, rounds: int, files: int, reasons: str) -> str:
     lost_s, start_s = figures.lost_s, figures.start_s
+    usual_lost_s, usual_start_s = statistics.median(lost_s), statistics.median(start_s)
     unsafe, gone = (sum(each[at] for each in figures.blocks) for at in (0, 1))
     return (
         f"power cut of a virtual machine x {rounds}, two cameras: {files} segments all play, index equals disk, lost at"
-        f" worst {max(lost_s)} s (median {statistics.median(lost_s):.2f}), records again {max(start_s)} s after the agent's"
-        f" start at worst (median {statistics.median(start_s):.1f}, emulated); {figures.writes} writes, {figures.flushes}"
+        f" worst {max(lost_s)} s (median {usual_lost_s:.2f}), records again {max(start_s)} s after the agent's"
+        f" start at worst (median {usual_start_s:.1f}, emulated); {figures.writes} writes, {figures.flushes}"
         f" flushes, {gone} of {unsafe} unflushed blocks lost, store whole each time, ledger torn"
         f" {figures.torn_ledgers} times; gaps: {reasons}"
     )
