@@ -14,7 +14,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # --no-deps: the lock names everything; --no-build-isolation: the build's own needs are in the lock as well.
 INSTALL_SELF := $(PIP) install --no-deps --no-build-isolation --editable .
 
-.PHONY: help demo test field faults bundle lint format locks clean
+.PHONY: help demo test field faults contract bundle lint format locks clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ field: $(VENV)/dev.stamp ## machines of their own, for many minutes: containers,
 
 faults: $(VENV)/dev.stamp ## the agent hurt for minutes, with the numbers (ARGS="vision-sigkill power")
 	$(VENV)/bin/python -m tests.faults $(ARGS)
+
+contract: $(VENV)/dev.stamp ## asyncapi.yaml and the JSON Schemas anew, from agent.contract (ARGS=--release at a release)
+	$(VENV)/bin/wayside contract docs $(ARGS)
 
 bundle: $(VENV)/dev.stamp ## the signed release bundle of the newest commit, in dist/ (ARGS="--key release.key --python 3.13")
 	$(VENV)/bin/python -m provisioning.release $(ARGS)

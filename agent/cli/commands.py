@@ -97,6 +97,12 @@ def _add_bench(app: typer.Typer) -> None:
     app.add_typer(bench.app)
 
 
+def _add_contract(app: typer.Typer) -> None:
+    from agent.cli.contract import contract
+
+    app.command()(contract)
+
+
 # In the order in which the help shows them.
 _COMMANDS: dict[str, Callable[[typer.Typer], None]] = {
     "demo": _add_demo,
@@ -109,4 +115,5 @@ _COMMANDS: dict[str, Callable[[typer.Typer], None]] = {
     "footage": _add_footage,
     "centre": _add_centre,
     "bench": _add_bench,
+    "contract": _add_contract,
 }

@@ -21,7 +21,7 @@ from agent.contract.wire import encode
 from agent.errors import WireError
 from agent.units import NS_PER_S, format_rfc3339
 
-SAMPLES = json.loads((Path(__file__).parents[1] / "contract" / "samples.json").read_text(encoding="utf-8"))
+SAMPLES = json.loads((Path(__file__).parents[2] / "docs" / "samples.json").read_text(encoding="utf-8"))
 NODE = NodeAddress("o", "s", "n1")
 OTHER = NodeAddress("o", "s", "n2")
 NOW_NS = 1_795_356_180 * NS_PER_S

@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.contract import commands, envelope, events, requests, states, wire
+from agent.contract.catalogue import KINDS
 from agent.contract.events import LANES, Lane
 from agent.contract.topics import FleetFilter, NodeAddress, TopicKind, parse_topic
 from agent.errors import WireError
 from agent.identity import new_uuid7, uuid7
 
-SAMPLES = json.loads((Path(__file__).parent / "samples.json").read_text(encoding="utf-8"))
+SAMPLES = json.loads((Path(__file__).parents[2] / "docs" / "samples.json").read_text(encoding="utf-8"))
 ADDRESS = NodeAddress("songkhla-pao", "hatyai-012", "n7f3k2q")
 ids = st.from_regex(r"[a-z0-9-]{1,32}", fullmatch=True)
 FIELDS = [
@@ -156,26 +157,6 @@ def test_the_lanes_are_the_contracts():
     for event_type in (events.TRACK, events.SUMMARY):
         with pytest.raises(WireError):
             events.lane_of(event_type)
-
-
-KINDS: dict[str, type[msgspec.Struct]] = {
-    **events.DATA_TYPES,
-    "envelope": envelope.Envelope,
-    "state": states.NodeState,
-    "info": states.Info,
-    "health": states.Health,
-    "cam.state": states.CameraState,
-    "cam.traffic": states.TrafficState,
-    "alert": states.Alert,
-    "reported": states.Reported,
-    "ack": states.Ack,
-    "desired": states.Desired,
-    "command": commands.CommandPayload,
-    "jws": commands.Jws,
-    "answer": commands.Answer,
-    **{f"{name.value}.args": kind for name, kind in requests.ARGS_TYPES.items()},
-    **{f"{name.value}.result": kind for name, kind in requests.RESULT_TYPES.items()},
-}
 
 
 def test_every_message_has_a_sample():
