@@ -95,7 +95,8 @@ def hold(
     if as_json:
         print(msgspec.json.encode(told).decode())
         return
-    print(f"Held as {told.hold_id} until {told.expires}: {told.segments} segments, {told.bytes / 1e6:.1f} MB")
+    size = f"{told.segments} segment{'s' * (told.segments != 1)}, {told.bytes / 1e6:.1f} MB"
+    print(f"Held as {told.hold_id} until {told.expires}: {size}")
     if not told.segments:
         print("wayside: nothing finished lies in this span; `wayside footage gaps` says why", file=sys.stderr)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from agent.contract.keeping import ForecastResult, HoldData
 from agent.contract.wire import encode
 
@@ -21,9 +23,12 @@ def print_forecast(found: ForecastResult, *, as_json: bool) -> None:
         f" incidents {found.incident_held_bytes / 1e9:.2f} GB, ring {found.ring_bytes / 1e9:.2f} GB"
     )
     disk = found.endurance
-    used = "not known" if disk.used_ratio is None else f"{disk.used_ratio:.1%}"
-    until = f", used up on {disk.worn_out}" if disk.worn_out else ""
-    print(f"disk  {used} of its rated writes{until} ({disk.source}){'   TOO SHORT' if disk.is_short else ''}")
+    if disk.used_ratio is None:
+        print(f"disk  its wear is {disk.source}")
+    else:
+        until = f", used up on {disk.worn_out}" if disk.worn_out else ""
+        short = "   TOO SHORT" if disk.is_short else ""
+        print(f"disk  {disk.used_ratio:.1%} of its rated writes{until} ({disk.source}){short}")
     for hold in found.holds:
         print(hold_line(hold))
     if found.held_more:
@@ -31,7 +36,13 @@ def print_forecast(found: ForecastResult, *, as_json: bool) -> None:
 
 
 def hold_line(hold: HoldData) -> str:
-    expires = hold.expires or "released by hand only"
+    expires = local(hold.expires) if hold.expires else "released by hand"
     case = f", case {hold.case_ref}" if hold.case_ref else ""
     review = f", reviewer {hold.reviewer}" if hold.reviewer else ""
-    return f"  {hold.hold_id}  {hold.camera}  {hold.start} – {hold.end}  until {expires}  {hold.reason}{case}{review}"
+    span = f"{local(hold.start)} – {local(hold.end)}"
+    return f"  {hold.hold_id}  {hold.camera}  {span}  until {expires}  {hold.reason}{case}{review}"
+
+
+def local(instant: str) -> str:
+    """An instant of the wire as the reader's own clock shows it, to the second."""
+    return datetime.fromisoformat(instant).astimezone().isoformat(timespec="seconds")
