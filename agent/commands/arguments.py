@@ -37,8 +37,8 @@ def refuse_arguments(name: CommandName, raw: msgspec.Raw) -> Refusal | None:
     except TimeError as exc:
         return Refusal(AnswerState.REJECTED, "bad_time", str(exc))
     except WireError as exc:
-        # A time without an offset does not fit the schema, whose words would help nobody.
-        time = _time_trouble(raw)
+        # A time without an offset does not fit the schema, whose words would help nobody. (Not every `from` is one.)
+        time = None if name is CommandName.REPUBLISH else _time_trouble(raw)
         if time is not None:
             return Refusal(AnswerState.REJECTED, "bad_time", str(time))
         return Refusal(AnswerState.REJECTED, "bad_arguments", str(exc.facts.get("detail") or exc))

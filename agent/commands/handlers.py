@@ -12,6 +12,7 @@ from agent.commands.forecast import forecast
 from agent.commands.gaps import gaps
 from agent.commands.hold import release_staff_hold, set_staff_hold
 from agent.commands.ping import ping
+from agent.commands.republish import republish
 from agent.commands.sheet import make_sheet
 from agent.commands.snapshot import snapshot
 from agent.commands.traffic import traffic
@@ -21,6 +22,7 @@ from agent.contract.commands import CommandName
 Handler = Callable[[Work], Outcome]
 HANDLERS: Final[dict[CommandName, Handler]] = {
     CommandName.PING: ping,
+    CommandName.REPUBLISH: republish,
     CommandName.CLIP_PLAN: plan_clip_command,
     CommandName.CLIP_EXPORT: export_clip_command,
     CommandName.CLIP_CANCEL: cancel_clip,

@@ -23,6 +23,7 @@ COUNTER_WINDOW: Final = 1024
 LOW_RISK: Final = frozenset(
     {
         CommandName.PING,
+        CommandName.REPUBLISH,
         CommandName.CLIP_PLAN,
         CommandName.SNAPSHOT,
         CommandName.GAPS,

@@ -12,7 +12,7 @@ from agent.clock import Clock
 from agent.commands.running import Halt
 from agent.commands.trust import Trust
 from agent.contract.commands import Answer, AnswerState, CommandPayload
-from agent.contract.events import EventData
+from agent.contract.events import EventData, Lane
 from agent.contract.requests import Result
 from agent.contract.states import TrafficState
 from agent.contract.topics import NodeAddress
@@ -53,7 +53,8 @@ class NodeHands:
 
     `snapshot` and `sheet` (the pictures' bytes in, a JPEG out) ask vision and raise CommandFailed; `traffic` tells the
     roads by camera; `respond` hands an answer to the uplink for a reply topic; `tell` appends an event to the outbox in
-    the caller's transaction: connection, event type, data, camera or "". `ledger` is the ring's one writer.
+    the caller's transaction: connection, event type, data, camera or "". `republish` sends a lane again from a sequence
+    on; False when too much waits already. `ledger` is the ring's one writer.
     """
 
     snapshot: Callable[[str], Snapshot]
@@ -61,6 +62,7 @@ class NodeHands:
     traffic: Callable[[], Mapping[str, TrafficState]]
     respond: Callable[[str, Answer], None]
     tell: Callable[[sqlite3.Connection, str, EventData, str], None]
+    republish: Callable[[Lane, int], bool]
     ledger: Ledger
 
 

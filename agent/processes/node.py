@@ -178,6 +178,7 @@ class _NodeProcess:
             traffic=self._reception.roads.states,
             respond=respond,
             tell=tell,
+            republish=lambda lane, first: self._uplink is not None and self._uplink.republish(lane, first),
             ledger=self._ground.ledger,
         )
 

@@ -15,7 +15,7 @@ from agent.commands.dispatch import Dispatcher, Inbound
 from agent.commands.trust import Trust
 from agent.commands.work import NodeFacts, NodeHands, Snapshot
 from agent.contract.commands import Actor, Answer, AnswerState, CommandPayload, encode_unsigned
-from agent.contract.events import AuditData, ClipData, EventData, SecurityData
+from agent.contract.events import AuditData, ClipData, EventData, Lane, SecurityData
 from agent.contract.states import TrafficState
 from agent.contract.topics import NodeAddress
 from agent.errors import CommandFailed
@@ -55,6 +55,8 @@ class Node:
         self.ring = ring = Ring(folder)
         self.answers: list[tuple[str, Answer]] = []
         self.told: list[EventData] = []
+        self.republished: list[tuple[Lane, int]] = []
+        self.is_busy = False
         self.roads: dict[str, TrafficState] = {}
         self.sheets: list[tuple[SheetWanted, bytes]] = []
         self.watches: dict[str, Masks] = {"c01": Unmasked()}
@@ -91,6 +93,7 @@ class Node:
             traffic=lambda: dict(self.roads),
             respond=self._respond,
             tell=self._tell,
+            republish=self._republish,
             ledger=self.ring.ledger,
         )
         self.stop = threading.Event()
@@ -169,6 +172,10 @@ class Node:
 
     def clips(self) -> list[ClipData]:
         return [each for each in self.told if isinstance(each, ClipData)]
+
+    def _republish(self, lane: Lane, first: int) -> bool:
+        self.republished.append((lane, first))
+        return not self.is_busy
 
     def _respond(self, topic: str, answer: Answer) -> None:
         self.on_answer(answer)
