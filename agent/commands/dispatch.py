@@ -27,7 +27,7 @@ from agent.commands.telling import Teller
 from agent.commands.trust import Circumstances, Refusal, Signatures, Trust, judge
 from agent.commands.work import NodeFacts, NodeHands, Outcome, Work
 from agent.contract.commands import AnswerState, CommandName, CommandPayload, Jws, decode_jws, decode_payload
-from agent.contract.wire import encode
+from agent.contract.wire import MAX_MESSAGE_BYTES, encode
 from agent.errors import CommandRejected, UsageError, WaysideError, WireError
 from agent.mailbox import Mailbox
 from agent.store import transaction
@@ -77,6 +77,9 @@ class Dispatcher:
     def offer(self, inbound: Inbound) -> None:
         """Queue a message; called on the uplink's thread. A full queue drops it: the requester sees no answer and asks
         again, and the node stays alive."""
+        if len(inbound.payload) > MAX_MESSAGE_BYTES:
+            # It is refused for its size; so much of it need not wait.
+            inbound = Inbound(inbound.name, inbound.payload[: MAX_MESSAGE_BYTES + 1], inbound.is_retained)
         is_full = not self._inbox.put(inbound)
         if is_full and not self._is_full:
             _log.warning("command queue full", name=inbound.name)
@@ -129,6 +132,9 @@ class Dispatcher:
 
     def receive(self, conn: sqlite3.Connection, inbound: Inbound) -> None:
         """Check, journal and begin one message. Nothing it contains raises out of here; StoreError may come."""
+        if len(inbound.payload) > MAX_MESSAGE_BYTES:
+            self._teller.malformed(conn, inbound.name, f"more than {MAX_MESSAGE_BYTES} bytes")
+            return
         try:
             jws = decode_jws(inbound.payload)
             command = decode_payload(jws)

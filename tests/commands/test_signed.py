@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.commands.pinned import check_signatures
 from agent.commands.trust import Trust
 from agent.contract.commands import JWS_TYPE, Actor, Answer, AnswerState, CommandName, Jws, JwsSignature
-from agent.contract.pinned import PinnedKey, PinnedKeys
+from agent.contract.pinned import PinnedKeys
 from agent.contract.wire import encode
 from agent.recording import holds
-from agent.signing import make_key, public_to_pem, sign_general
+from agent.signing import make_key, sign_general
+from tests.commands.attacks import MALI, SOMCHAI, STRANGER, Person
 from tests.commands.desk import Node, at
 
 SPAN = {"camera": "c01", "from": at(1), "to": at(3)}
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    actor: str
-    key: EllipticCurvePrivateKey
-    commands: tuple[CommandName, ...] = ()
-
-    @property
-    def pinned(self) -> PinnedKey:
-        pem = public_to_pem(self.key.public_key())
-        return PinnedKey(actor=self.actor, role="operator", public_key=pem, commands=self.commands)
-
-
-SOMCHAI, MALI = Person("somchai", make_key()), Person("mali", make_key())
 SOMCHAIS_OTHER = Person("somchai", make_key())
 WATCHER = Person("watcher", make_key(), (CommandName.PING,))
-STRANGER = Person("somchai", make_key())
 
 
 @pytest.fixture

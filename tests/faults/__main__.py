@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agent import log
 from tests.broker import Broker
-from tests.faults import campaigns, clocks, disks, fuzz, keeping, machine, modes, sound
+from tests.faults import campaigns, clocks, disks, forgeries, fuzz, keeping, machine, modes, sound
 from tests.recording import evidence
 from tests.rigs.films import FilmSettings, make_film
 from tests.rigs.rtsp import RtspCamera
@@ -30,6 +30,7 @@ _SOUND_KILLS = 5
 _FUZZ_S = 60.0
 _MACHINE_CUTS = 20
 _MODE_KILLS = 10
+_FORGERIES = 20_000
 
 
 def main(names: list[str]) -> int:
@@ -65,6 +66,7 @@ def main(names: list[str]) -> int:
         todo["clock-back"] = lambda: clocks.step_back(root / "clock-back", _BEFORE_BACK_S)
         todo["sound"] = lambda: sound.sound(root / "sound", _SOUND_S, _SOUND_KILLS, ffmpeg)
         todo["fuzz"] = lambda: fuzz.fuzz(root / "fuzz", _FUZZ_S)
+        todo["forgeries"] = lambda: forgeries.forgeries(root / "forgeries", _FORGERIES)
         todo["vm"] = lambda: machine.machine_cuts(root / "vm", _MACHINE_CUTS, ffmpeg)
         todo["rtsp"] = lambda: _with_rtsp(root / "rtsp")
         for name, campaign in todo.items():
