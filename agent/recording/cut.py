@@ -140,7 +140,7 @@ def plan_clip(
             groups[-1].append(cut)
         else:
             groups.append([cut])
-    delivered = union(cut.piece.span for cut in cuts)
+    delivered = union(map(_reaches, cuts, [*cuts[1:], None]))
     return ClipPlan(
         camera=camera,
         asked=asked,
@@ -199,6 +199,20 @@ def _continues(before: _Cut, after: _Cut) -> bool:
     # The duration of a run's last frame is a guess, so an overlap shorter than one frame is none.
     slack_ns = last.duration_ns // max(last.frames, 1)
     return after.piece.span.start_ns >= before.piece.span.end_ns - slack_ns
+
+
+def _reaches(cut: _Cut, following: _Cut | None) -> WallSpan:
+    """What a piece covers: to the next one where less than a frame lies between, for a picture cannot miss there.
+
+    So it is where a run begins anew because the clock became known: both runs' times are right within some ms.
+    """
+    if following is None:
+        return cut.piece.span
+    last = _last_shown(cut.piece)
+    wait_ns = following.piece.span.start_ns - cut.piece.span.end_ns
+    if not 0 < wait_ns < last.duration_ns // last.frames:
+        return cut.piece.span
+    return WallSpan(cut.piece.span.start_ns, following.piece.span.start_ns)
 
 
 def _file(group: Sequence[_Cut]) -> ClipFile:

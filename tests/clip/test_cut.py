@@ -158,6 +158,13 @@ def test_segments_of_one_run_join_whatever_the_last_frame_was_guessed_to_last(sh
     assert len(made.files[0].pauses) == (1 if shift_s > 0.5 else 0)
 
 
+@pytest.mark.parametrize(("wait_s", "is_whole"), [(0.0017, True), (0.039, True), (0.041, False)])
+def test_less_than_a_frame_between_two_runs_is_no_missing_picture(wait_s: float, is_whole: bool) -> None:
+    made = plan([segment(at_s=0, seconds=10), segment(at_s=10 + wait_s, seconds=10, run=2)], span(8, 12))
+    assert made.is_partial is not is_whole
+    assert len(made.delivered) == (1 if is_whole else 2)
+
+
 def test_a_clip_that_ends_while_a_run_waited_for_its_next_frame_is_whole() -> None:
     made = plan([segment(at_s=0, seconds=5), segment(at_s=8, seconds=5, n=1)], span(1, 6.5))
     assert not made.is_partial and len(made.files[0].pieces) == 1
