@@ -1,4 +1,7 @@
-"""When the detector is worth its 30 ms: the cheapest evidence first, never a missed incident. Pure."""
+"""What a picture is worth: the cheapest evidence first, never a missed incident. Pure.
+
+A glance opens the first gate, behind which motion is looked for; motion opens the second, behind which is the detector.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,27 @@ _AFTERGLOW_NS: Final = 2 * NS_PER_S
 _STANDING_INTERVAL_NS: Final = NS_PER_S // 2
 # In a still scene one look now and then finds what was there before the agent began, and what motion missed.
 _IDLE_INTERVAL_NS: Final = 5 * NS_PER_S
+# The same picture shows the same: while the first gate is shut a look finds only what glances missed as well.
+_QUIET_INTERVAL_NS: Final = 30 * NS_PER_S
+# The first gate stays open this long after a change: who stops at a door goes on, and a car at a signal.
+_OPEN_NS: Final = 10 * NS_PER_S
+# Until the background and the usual view are known (agent.vision.motion, agent.vision.view).
+_LEARNING_NS: Final = 20 * NS_PER_S
+# Shut, one picture in so long is looked at all the same: light and view are followed, rules go on counting seconds.
+_HEARTBEAT_NS: Final = 2 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Media times in ns; None when there was none yet."""
+    """Media times in ns; None when there was none yet. `is_settled`: nothing changed since the last look and it found
+    every track, so that another would show the same; `is_quiet`: the first gate is shut."""
 
     media_ns: int
     moved_ns: int | None
     detected_ns: int | None
     has_tracks: bool
+    is_settled: bool = False
+    is_quiet: bool = False
 
 
 def should_detect(evidence: Evidence) -> bool:
@@ -33,4 +47,28 @@ def should_detect(evidence: Evidence) -> bool:
     if evidence.moved_ns is not None and evidence.media_ns - evidence.moved_ns <= _AFTERGLOW_NS:
         return True
     since_ns = evidence.media_ns - evidence.detected_ns
-    return since_ns >= (_STANDING_INTERVAL_NS if evidence.has_tracks else _IDLE_INTERVAL_NS)
+    if evidence.has_tracks and not evidence.is_settled:
+        return since_ns >= _STANDING_INTERVAL_NS
+    return since_ns >= (_QUIET_INTERVAL_NS if evidence.is_quiet else _IDLE_INTERVAL_NS)
+
+
+class FirstGate:
+    """Whether a camera's pictures are looked at or glanced at. One owner thread; media times in order."""
+
+    def __init__(self, begun_ns: int) -> None:
+        self._open_until_ns = begun_ns + _LEARNING_NS
+        self._beat_ns = begun_ns - _HEARTBEAT_NS
+
+    def is_shut(self, media_ns: int) -> bool:
+        return media_ns > self._open_until_ns
+
+    def stir(self, media_ns: int) -> None:
+        """Something changed: open, or stay so."""
+        self._open_until_ns = max(media_ns + _OPEN_NS, self._open_until_ns)
+
+    def admits(self, media_ns: int) -> bool:
+        """Whether this picture is looked at."""
+        if self.is_shut(media_ns) and media_ns - self._beat_ns < _HEARTBEAT_NS:
+            return False
+        self._beat_ns = media_ns
+        return True

@@ -102,6 +102,11 @@ class MotionModel:
         self._unrest: Unrest | None = None
         self.mask: LumaImage = np.zeros((HEIGHT_PX, WIDTH_PX), np.uint8)
 
+    @property
+    def is_still(self) -> bool:
+        """Whether the background is known and the last frame showed nothing else, not even what stands."""
+        return self._seen_s >= _FREE_S and not self.mask.any()
+
     def update(self, luma: LumaImage, media_ns: int) -> Motion:
         """Fold one frame in and say what moved.
 

@@ -8,12 +8,14 @@ from typing import Final, Protocol
 import cv2
 
 from agent.units import NS_PER_S
+from agent.vision import peek
 from agent.vision.detector import BgrImage, Detector
 from agent.vision.fire import FireModel, FireWatch
 from agent.vision.flame_sight import FlameSight
-from agent.vision.gate import Evidence, should_detect
+from agent.vision.gate import Evidence, FirstGate, should_detect
 from agent.vision.geometry import Detection
 from agent.vision.motion import HEIGHT_PX, WIDTH_PX, LumaImage, Motion, MotionModel
+from agent.vision.peek import Peek, glance_of
 from agent.vision.track import Track, Tracker
 from agent.vision.view import View
 from agent.vision.view_facts import ViewFacts
@@ -35,9 +37,10 @@ class Picture(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one analysed frame showed. `is_detected`: the detector ran on it; else tracks are as they were. `ended`: the
-    confirmed tracks that were given up at this frame; `view`: a look at the whole picture, where one was due; `flames`:
-    what looks like fire or smoke, None where nobody looked for it."""
+    """What one analysed frame showed. `is_detected`: the detector ran on it, or nothing had changed since it found all
+    tracks where they are; else tracks are as they were. `ended`: the confirmed tracks that were given up at this frame;
+    `view`: a look at the whole picture, where one was due; `flames`: what looks like fire or smoke, None where nobody
+    looked for it."""
 
     media_ns: int
     motion: Motion
@@ -51,10 +54,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class PipelineCounters:
-    """Since the pipeline was made. `offered` frames were decoded; `analysed` had their turn; `inferences` went to the
-    detector; `moved` showed motion."""
+    """Since the pipeline was made. `offered` frames were decoded; `glanced` had their turn and showed no change;
+    `analysed` were looked at; `inferences` went to the detector; `moved` showed motion."""
 
     offered: int = 0
+    glanced: int = 0
     analysed: int = 0
     inferences: int = 0
     moved: int = 0
@@ -70,12 +74,15 @@ class Pipeline:
         self._motion = motion
         self._detector = detector
         self._interval_ns = round(NS_PER_S / rate_fps)
+        self._gate: FirstGate | None = None
+        self._peek = Peek()
         self._tracker = Tracker()
         self._view = View()
         self._fire = FireWatch(fire) if fire is not None else None
         self._due_ns: int | None = None
         self._moved_ns: int | None = None
         self._detected_ns: int | None = None
+        self._has_changed = True
         self._tracks: tuple[Track, ...] = ()
         self._counters = PipelineCounters()
 
@@ -83,36 +90,75 @@ class Pipeline:
     def counters(self) -> PipelineCounters:
         return self._counters
 
+    def is_quiet(self, media_ns: int) -> bool:
+        """Whether nothing has changed for so long that a glance at one picture in some is enough."""
+        return self._gate is not None and self._gate.is_shut(media_ns)
+
+    def stirs(self, picture: Picture) -> bool:
+        """Whether this picture shows a change against the last one that was processed; nothing is kept of it."""
+        return self._peek.differs(picture.luma(peek.WIDTH_PX, peek.HEIGHT_PX))
+
     def process(self, picture: Picture) -> Seen | None:
-        """What this picture shows; None when it is not due at the rate of analysis."""
-        counters = replace(self._counters, offered=self._counters.offered + 1)
-        self._counters = counters
-        if not self._is_due(picture.media_ns):
+        """What this picture shows; None when it is not due at the rate of analysis, or shows no change."""
+        self._counters = replace(self._counters, offered=self._counters.offered + 1)
+        media_ns = picture.media_ns
+        if not self._is_due(media_ns):
             return None
-        luma = picture.luma(WIDTH_PX, HEIGHT_PX)
-        motion = self._motion.update(luma, picture.media_ns)
-        view = self._view.look(luma, picture.media_ns)
-        flames = self._fire.update(picture, luma, picture.media_ns) if self._fire is not None else None
+        gate = self._gate = self._gate or FirstGate(media_ns)
+        is_shut = gate.is_shut(media_ns)
+        luma = None if is_shut else picture.luma(WIDTH_PX, HEIGHT_PX)
+        glance = picture.luma(peek.WIDTH_PX, peek.HEIGHT_PX) if luma is None else glance_of(luma)
+        if stirs := self._peek.update(glance, media_ns):
+            gate.stir(media_ns)
+            self._has_changed = True
+        elif is_shut:
+            self._peek.was_still()
+        if not gate.admits(media_ns):
+            self._counters = replace(self._counters, glanced=self._counters.glanced + 1)
+            return None
+        luma = picture.luma(WIDTH_PX, HEIGHT_PX) if luma is None else luma
+        return self._look(picture, luma, gate, stirs=stirs)
+
+    def _look(self, picture: Picture, luma: LumaImage, gate: FirstGate, *, stirs: bool) -> Seen:
+        media_ns = picture.media_ns
+        motion = self._motion.update(luma, media_ns)
+        view = self._view.look(luma, media_ns)
+        flames = self._fire.update(picture, luma, media_ns) if self._fire is not None else None
         has_moved = bool(motion.regions) or motion.is_upheaval
         # A background takes a second to learn; until then nobody knows what moves, so seeing begins with an open gate.
         if has_moved or self._moved_ns is None:
-            self._moved_ns = picture.media_ns
-        evidence = Evidence(picture.media_ns, self._moved_ns, self._detected_ns, bool(self._tracks))
-        detects = should_detect(evidence)
-        detections = self._detector.detect(picture.bgr()) if detects else ()
-        ended: tuple[Track, ...] = ()
-        if detects:
-            self._detected_ns = picture.media_ns
-            regions = None if motion.is_upheaval else motion.regions
-            tracked = self._tracker.update(detections, picture.media_ns, regions)
-            self._tracks, ended = tracked.living, tracked.ended
+            self._moved_ns = media_ns
+        if has_moved or flames:
+            gate.stir(media_ns)
+            self._has_changed = True
+        elif self._motion.is_still:
+            self._peek.was_still()
+        detections, ended, is_known = self._find(picture, motion, is_same=not (stirs or has_moved))
+        counters = self._counters
         self._counters = replace(
             counters,
             analysed=counters.analysed + 1,
-            inferences=counters.inferences + detects,
+            inferences=counters.inferences + (self._detected_ns == media_ns),
             moved=counters.moved + has_moved,
         )
-        return Seen(picture.media_ns, motion, detections, self._tracks, detects, ended, view, flames)
+        return Seen(media_ns, motion, detections, self._tracks, is_known, ended, view, flames)
+
+    def _find(
+        self, picture: Picture, motion: Motion, *, is_same: bool
+    ) -> tuple[tuple[Detection, ...], tuple[Track, ...], bool]:
+        """What the detector found, the tracks that ended, and whether it is known where each track is."""
+        media_ns = picture.media_ns
+        is_settled = not self._has_changed and self._tracker.is_settled(self._detected_ns or 0)
+        is_quiet = self.is_quiet(media_ns)
+        evidence = Evidence(media_ns, self._moved_ns, self._detected_ns, bool(self._tracks), is_settled, is_quiet)
+        if not should_detect(evidence):
+            if is_settled and is_same:
+                self._tracks = self._tracker.stay(media_ns)
+            return (), (), is_settled and is_same
+        detections = self._detector.detect(picture.bgr())
+        tracked = self._tracker.update(detections, media_ns, None if motion.is_upheaval else motion.regions)
+        self._detected_ns, self._tracks, self._has_changed = media_ns, tracked.living, False
+        return detections, tracked.ended, True
 
     def _is_due(self, media_ns: int) -> bool:
         """On a grid of the rate rather than an interval after the last, so that 30 fps at 5 fps gives 5 and not 4.3."""

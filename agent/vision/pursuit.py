@@ -143,6 +143,11 @@ class Pursuit:
         return self._was_believed and not self._is_doubted
 
     @property
+    def is_judged(self) -> bool:
+        """Another look at the same picture would tell no more about it."""
+        return self._was_believed or self.hits >= _CONFIRMING_HITS
+
+    @property
     def _was_believed(self) -> bool:
         return isinstance(self._early, tuple)
 
@@ -193,6 +198,15 @@ class Pursuit:
         """It was not seen, and nothing moved where it stands."""
         if self._was_believed and self._speed_sizes < _STANDING and media_ns - self.seen_ns <= _HOLD_NS:
             self._held_ns = media_ns
+
+    def stay(self, media_ns: int) -> None:
+        """The picture has not changed since it was seen, so it is where it was."""
+        x, y = self.box.foot
+        age_s = max((media_ns - self.seen_ns) / NS_PER_S, 1e-3)
+        motive = _motive(self.box)
+        self._foot_x.fold(x, age_s, motive)
+        self._foot_y.fold(y, age_s, motive)
+        self.seen_ns = self._held_ns = media_ns
 
     def add_vote(self, detection: Detection) -> None:
         """Another box of it in the same frame: a machine under a rider says what the rider is."""

@@ -99,6 +99,16 @@ class Tracker:
             ended=tuple(one.as_track(one.seen_ns) for one in over if one.is_confirmed),
         )
 
+    def is_settled(self, looked_ns: int) -> bool:
+        """Whether the look at `looked_ns` found all there is to know: every track, and each of them judged."""
+        return all(one.seen_ns >= looked_ns and one.is_judged for one in self._pursuits)
+
+    def stay(self, media_ns: int) -> tuple[Track, ...]:
+        """The picture has not changed since a look that settled everything: all of them are where they were."""
+        for one in self._pursuits:
+            one.stay(media_ns)
+        return tuple(one.as_track(media_ns) for one in self._pursuits)
+
     def _hold(self, regions: Sequence[Box], media_ns: int) -> None:
         for one in self._pursuits:
             # A smaller thing may leave without a region large enough to be told of, and one at the border steps out.

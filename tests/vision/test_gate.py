@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.units import NS_PER_S
-from agent.vision.gate import Evidence, should_detect
+from agent.vision.gate import Evidence, FirstGate, should_detect
+
+
+def _at(at_s: float) -> int:
+    return round(at_s * NS_PER_S)
 
 
 def _ns(at_s: float | None) -> int | None:
-    return None if at_s is None else round(at_s * NS_PER_S)
+    return None if at_s is None else _at(at_s)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +52,15 @@ def test_the_detector_runs(
     assert should_detect(evidence) is runs
 
 
-def test_over_a_still_minute_with_a_loiterer_the_detector_runs_twice_a_second() -> None:
+@pytest.mark.parametrize(
+    ("since_s", "is_quiet", "runs"), [(4.9, False, False), (5.0, False, True), (29.9, True, False), (30.0, True, True)]
+)
+def test_what_another_look_would_only_say_again_is_looked_at_seldom(since_s: float, is_quiet: bool, runs: bool) -> None:
+    evidence = Evidence(_at(100.0), None, _at(100.0 - since_s), has_tracks=True, is_settled=True, is_quiet=is_quiet)
+    assert should_detect(evidence) is runs
+
+
+def test_over_a_still_minute_with_an_unsettled_track_the_detector_runs_twice_a_second() -> None:
     detected_ns, runs = 0, 0
     for frame in range(1, 301):
         now_ns = frame * NS_PER_S // 5
@@ -54,3 +68,23 @@ def test_over_a_still_minute_with_a_loiterer_the_detector_runs_twice_a_second() 
             detected_ns, runs = now_ns, runs + 1
     # At 5 fps every third frame is the first that lies half a second after the last look.
     assert runs == 100
+
+
+def test_the_first_gate_is_open_while_seeing_learns_and_after_each_change_and_lets_a_heartbeat_through() -> None:
+    gate = FirstGate(0)
+    admitted = [at_s for at_s in range(60) if gate.admits(_at(at_s))]
+    assert admitted == [*range(21), *range(22, 60, 2)]
+    gate.stir(_at(60))
+    assert [at_s for at_s in range(60, 80) if gate.admits(_at(at_s))] == [*range(60, 71), 72, 74, 76, 78]
+
+
+@given(st.lists(st.tuples(st.floats(0.02, 4.0), st.booleans()), min_size=1, max_size=80))
+def test_no_picture_within_ten_seconds_of_a_change_is_passed_over(steps: list[tuple[float, bool]]) -> None:
+    gate, at_s, stirred_s = FirstGate(0), 0.0, 0.0
+    for step_s, stirs in steps:
+        at_s += step_s
+        if stirs:
+            gate.stir(_at(at_s))
+            stirred_s = at_s
+        if not gate.admits(_at(at_s)):
+            assert at_s - stirred_s > 9.999
