@@ -197,6 +197,8 @@ class VisionStatus(_Notice, frozen=True, tag="vision_status"):
     motion_spans: int
     tracks: int
     incidents: int
+    packets_passed: int = 0
+    frames_passed: int = 0
 
 
 class SnapshotWanted(_Notice, frozen=True, tag="snapshot_wanted"):

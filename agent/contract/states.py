@@ -148,13 +148,16 @@ class MachineHealth(Up, frozen=True, kw_only=True):
 
 
 class VisionHealth(Up, frozen=True, kw_only=True):
-    """Counters since the vision process started."""
+    """Counters since the vision process started. Left out because nothing happened: `packets_passed` were not decoded,
+    `frames_passed` not looked at. Left out because they were late: `frames_shed`."""
 
     provider: str
     frames_decoded: Count
     frames_analysed: Count
     frames_shed: Count
     inferences: Count
+    packets_passed: Count = 0
+    frames_passed: Count = 0
 
 
 class OutboxHealth(Up, frozen=True, kw_only=True):

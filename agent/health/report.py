@@ -105,6 +105,8 @@ def build_health(readings: Readings, outbox: OutboxHealth) -> Health:
             frames_analysed=vision.frames_analysed,
             frames_shed=vision.frames_shed,
             inferences=vision.inferences,
+            packets_passed=vision.packets_passed,
+            frames_passed=vision.frames_passed,
         ),
         outbox=outbox,
     )

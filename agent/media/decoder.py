@@ -66,13 +66,16 @@ class Decoder:
     """Decodes on the thread that made it. `thread_type` NONE: eight cameras share four cores already, and frame threads
     would hold pictures back."""
 
-    def __init__(self, codec: str, extradata: bytes) -> None:
+    def __init__(self, codec: str, extradata: bytes, *, filters: bool = True) -> None:
+        """filters: whether the edges of blocks are smoothed; without, each picture of a GOP is a little further off."""
         context = av.CodecContext.create(codec, "r")
         if not isinstance(context, VideoCodecContext):
             raise VideoError(codec=codec, remedy="this is no video codec")
         context.thread_type = "NONE"
         if extradata:
             context.extradata = extradata
+        if not filters:
+            context.options = {"skip_loop_filter": "all"}
         self._context = context
 
     def decode(self, data: bytes, media_ns: int) -> list[Picture]:

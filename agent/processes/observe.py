@@ -78,9 +78,22 @@ class Observer:
         return self._pipeline.counters.inferences
 
     @property
+    def passed(self) -> int:
+        """How many pictures had their turn and were passed over, because a glance showed no change."""
+        return self._pipeline.counters.passed
+
+    @property
     def next_track_id(self) -> int:
         """Where the ids of the next run go on."""
         return self._last_id + 1
+
+    def is_quiet(self, media_ns: int) -> bool:
+        """Whether nothing has happened for a while."""
+        return self._pipeline.is_quiet(media_ns)
+
+    def stirs(self, picture: Picture) -> bool:
+        """Whether this picture shows a change against the last one fed; nothing is kept of it."""
+        return self._pipeline.stirs(picture)
 
     def feed(self, picture: Picture) -> Observation | None:
         """What this picture brought; None when it was not due for analysis. Raises ModelError when a model fails."""

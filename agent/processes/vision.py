@@ -187,4 +187,6 @@ def _status(sight: Sight, counts: list[WatchCounts]) -> VisionStatus:
         motion_spans=sum(one.motion_spans for one in counts),
         tracks=sum(one.tracks for one in counts),
         incidents=sum(one.incidents for one in counts),
+        packets_passed=sum(one.packets_passed for one in counts),
+        frames_passed=sum(one.frames_passed for one in counts),
     )

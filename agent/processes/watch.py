@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from agent import log, notices
@@ -12,8 +12,9 @@ from agent.contract import events
 from agent.contract.events import IncidentData
 from agent.errors import FrameShapeError
 from agent.identity import new_uuid7
-from agent.media.decoder import Decoder, Picture, picture_of_planes
-from agent.notices import LoresFrame, StreamStarted, VideoPacket
+from agent.media.decoder import Picture, picture_of_planes
+from agent.media.sparse import Decoded, SparseDecoder
+from agent.notices import LoresFrame, StreamRole, StreamStarted, VideoPacket
 from agent.notify import Progress
 from agent.processes.announce import announce
 from agent.processes.intake import Intake
@@ -32,6 +33,8 @@ _STALE_NS = 1 * NS_PER_S
 # One inference on the smallest board takes 0.3 s; a decoder or a driver that has not returned after this hangs.
 _STUCK_S = 5.0
 _TAKE_S = 0.5
+# While nothing happens packets are taken in handfuls: a burst of five costs half of five wake-ups with cold caches.
+_GATHER_S = 0.4
 
 _log = log.get("vision")
 
@@ -47,9 +50,15 @@ class NewestPicture:
 
 @dataclass(slots=True)
 class WatchCounts:
-    """Since the process started. Written by the camera's thread, read by any."""
+    """Since the process started. Written by the camera's thread, read by any.
+
+    What each stage left out: `packets_passed` were not decoded and `frames_passed` not looked at, because
+    nothing happened; `shed` ones because they were late.
+    """
 
     decoded: int = 0
+    packets_passed: int = 0
+    frames_passed: int = 0
     analysed: int = 0
     shed: int = 0
     inferences: int = 0
@@ -60,12 +69,22 @@ class WatchCounts:
 
 @dataclass(slots=True)
 class _Run:
+    """Also who watches for its own decoder."""
+
     started: StreamStarted
     observer: Observer
-    decoder: Decoder | None
+    decoder: SparseDecoder | None = None
     last_ns: int = -1
+    packets_passed_told: int = 0
+    frames_passed_told: int = 0
     tracks_told: int = 0
     inferences_told: int = 0
+
+    def is_quiet(self, media_ns: int) -> bool:
+        return self.observer.is_quiet(media_ns)
+
+    def stirs(self, picture: Picture) -> bool:
+        return self.observer.stirs(picture)
 
 
 class CameraWatch:
@@ -99,12 +118,16 @@ class CameraWatch:
         self._intake = intake
         self._run: _Run | None = None
         self._next_track_id = 1
+        self._newest_ns = 0
         self._name = f"watch-{camera}"
         progress.register(self._name, _STUCK_S)
 
     def run_once(self) -> None:
         """Decode and analyse what waits. Raises ModelError when a model fails."""
+        if self._run is not None and self._run.is_quiet(self._newest_ns):
+            self._stop.wait(_GATHER_S)
         batch = self._intake.take(_TAKE_S)
+        self._newest_ns = batch.newest_media_ns or self._newest_ns
         self.counts.shed += batch.shed
         if batch.shed:
             _log.warning("decoder late", camera=self.camera, shed=batch.shed)
@@ -132,18 +155,29 @@ class CameraWatch:
 
     def _begin(self, started: StreamStarted, extradata: bytes) -> None:
         """A new run, or the same one again after the link was lost: then incidents and tracks live on."""
-        decoder = None if started.codec == "raw" else Decoder(started.codec, extradata)
         run = self._run
         if run is not None and _is_same_run(run.started, started):
-            run.decoder, run.started = decoder, started
-            return
-        self.finish()
-        self._run = _Run(started, self._observer(), decoder)
-        _log.info("run under watch", camera=self.camera, run=started.run, codec=started.codec, role=started.role.value)
+            run.started = started
+        else:
+            self.finish()
+            run = self._run = _Run(started, self._observer())
+            _log.info(
+                "run under watch", camera=self.camera, run=started.run, codec=started.codec, role=started.role.value
+            )
+        run.decoder, run.packets_passed_told = self._decoder(run, extradata), 0
+
+    def _decoder(self, run: _Run, extradata: bytes) -> SparseDecoder | None:
+        """Pictures are passed over of main streams only: a sub stream costs little, and two a second are the floor."""
+        if run.started.codec == "raw":
+            return None
+        may_skip = run.started.role is StreamRole.MAIN and not (self._scene is not None and self._scene.has_traffic)
+        return SparseDecoder(run.started.codec, extradata, run, may_skip=may_skip)
 
     def _see(self, run: _Run, notice: VideoPacket | LoresFrame, data: bytes, newest_media_ns: int) -> None:
-        for picture in _pictures(run, notice, data):
-            self._look(run, picture, is_stale=newest_media_ns - picture.media_ns > _STALE_NS)
+        for each in _pictures(run, notice, data):
+            is_stale = not each.is_late and newest_media_ns - each.picture.media_ns > _STALE_NS
+            self._look(run, each.picture, is_stale=is_stale)
+        self._count(run)
 
     def _look(self, run: _Run, picture: Picture, *, is_stale: bool) -> None:
         self.counts.decoded += 1
@@ -160,12 +194,13 @@ class CameraWatch:
         if observation is None:
             return
         run.last_ns = picture.media_ns
-        self._count(run)
+        self.counts.analysed += 1
         self._announce(run, observation.findings, now_media_ns=picture.media_ns, seen=(picture, observation))
 
     def _restart(self, run: _Run) -> None:
         self._announce(run, run.observer.finish(), now_media_ns=max(run.last_ns, 0))
-        self._next_track_id, run.tracks_told, run.inferences_told = run.observer.next_track_id, 0, 0
+        self._next_track_id = run.observer.next_track_id
+        run.tracks_told = run.inferences_told = run.frames_passed_told = 0
         run.observer = self._observer()
 
     def _observer(self) -> Observer:
@@ -173,10 +208,14 @@ class CameraWatch:
         return Observer(self._sight.pipeline(), self._scene, settings)
 
     def _count(self, run: _Run) -> None:
-        self.counts.analysed += 1
-        self.counts.tracks += run.observer.tracks_seen - run.tracks_told
-        self.counts.inferences += run.observer.inferences - run.inferences_told
-        run.tracks_told, run.inferences_told = run.observer.tracks_seen, run.observer.inferences
+        passed = run.decoder.passed if run.decoder is not None else 0
+        observer = run.observer
+        self.counts.packets_passed += passed - run.packets_passed_told
+        self.counts.frames_passed += observer.passed - run.frames_passed_told
+        self.counts.tracks += observer.tracks_seen - run.tracks_told
+        self.counts.inferences += observer.inferences - run.inferences_told
+        run.packets_passed_told, run.frames_passed_told = passed, observer.passed
+        run.tracks_told, run.inferences_told = observer.tracks_seen, observer.inferences
 
     def _announce(
         self,
@@ -213,12 +252,12 @@ class CameraWatch:
         return encode_still(self.unmasked(picture.bgr()), marks)
 
 
-def _pictures(run: _Run, notice: VideoPacket | LoresFrame, data: bytes) -> list[Picture]:
+def _pictures(run: _Run, notice: VideoPacket | LoresFrame, data: bytes) -> Iterable[Decoded]:
     if isinstance(notice, VideoPacket):
-        return run.decoder.decode(data, notice.media_ns) if run.decoder is not None else []
+        return () if run.decoder is None else run.decoder.decode(data, notice.media_ns, is_idr=notice.is_idr)
     # One that another run of the camera sent says another time.
     if notice.run != run.started.run:
-        return []
+        return ()
     picture = picture_of_planes(
         data,
         width=notice.width,
@@ -227,7 +266,7 @@ def _pictures(run: _Run, notice: VideoPacket | LoresFrame, data: bytes) -> list[
         is_full_range=notice.is_full_range,
         media_ns=notice.media_ns,
     )
-    return [] if picture is None else [picture]
+    return () if picture is None else (Decoded(picture),)
 
 
 def _is_same_run(one: StreamStarted, other: StreamStarted) -> bool:

@@ -196,3 +196,9 @@ class Scene(SceneSection, frozen=True):
     masks: list[Mask] = msgspec.field(name="mask", default_factory=list)
     fire: Fire = Fire()
     calibration: Calibration | None = None
+
+    @property
+    def has_traffic(self) -> bool:
+        """Whether what matters may be over within two seconds: a crossing of a line, a crash, a ride the wrong way."""
+        is_fast = (zone.rules.wrong_way or zone.rules.crash_suspected for zone in self.zones)
+        return bool(self.lines or self.approaches or any(is_fast))

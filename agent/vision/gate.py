@@ -23,8 +23,10 @@ _QUIET_INTERVAL_NS: Final = 30 * NS_PER_S
 _OPEN_NS: Final = 10 * NS_PER_S
 # Until the background and the usual view are known (agent.vision.motion, agent.vision.view).
 _LEARNING_NS: Final = 20 * NS_PER_S
+# Shut, there is a glance this often: two and a half a second at the usual five (issue "Seeing": at least two).
+_GLANCE_NS: Final = NS_PER_S * 35 // 100
 # Shut, one picture in so long is looked at all the same: light and view are followed, rules go on counting seconds.
-_HEARTBEAT_NS: Final = 2 * NS_PER_S
+_HEARTBEAT_NS: Final = 4 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class FirstGate:
     def __init__(self, begun_ns: int) -> None:
         self._open_until_ns = begun_ns + _LEARNING_NS
         self._beat_ns = begun_ns - _HEARTBEAT_NS
+        self._glanced_ns = begun_ns - _GLANCE_NS
 
     def is_shut(self, media_ns: int) -> bool:
         return media_ns > self._open_until_ns
@@ -65,6 +68,13 @@ class FirstGate:
     def stir(self, media_ns: int) -> None:
         """Something changed: open, or stay so."""
         self._open_until_ns = max(media_ns + _OPEN_NS, self._open_until_ns)
+
+    def is_worth_a_glance(self, media_ns: int) -> bool:
+        """Whether this picture is compared with the last one; each is while the gate is open."""
+        if self.is_shut(media_ns) and media_ns - self._glanced_ns < _GLANCE_NS:
+            return False
+        self._glanced_ns = media_ns
+        return True
 
     def admits(self, media_ns: int) -> bool:
         """Whether this picture is looked at."""

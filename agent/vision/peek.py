@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -19,15 +18,16 @@ from agent.units import NS_PER_S
 # A person 40 m away covers four blocks.
 WIDTH_PX: Final = 80
 HEIGHT_PX: Final = 60
-# Beyond the largest jump of stillness by this factor is a change, and never below so many levels of 255.
+# Beyond the largest jump of stillness by this factor is a change.
 _MARGIN: Final = 1.25
-_LEAST_LEVELS: Final = 4.0
-# In units of noise, while nothing is known of a camera: every picture is looked at then anyway.
-_FIRST_LIMIT: Final = 8.0
 # Whoever calls a glance still may be wrong; more than this is no noise (seen: 10 to 19 in night noise at 0.5 Mbit/s).
 _MOST_JUMP: Final = 24.0
-# One block is a distant walker, or a spark of compression; four together are told apart from sparks much sooner.
+# One block is a distant walker or a spark of compression; four together are told apart from sparks much sooner. The
+# rank of the block from the largest on, and what its difference must be at least: in units of noise, and in levels of
+# 255, of which a still picture of 4 Mbit/s with a sensor's noise showed 4 in one block.
 _RANKS: Final = (0, 3)
+_LEAST_UNITS: Final = (12.0, 8.0)
+_LEAST_LEVELS: Final = (6.0, 3.0)
 # Noise is known and what came is the usual after this long.
 _MEMORY_S: Final = 20.0
 # A jump of stillness is forgotten in this time: IDRs of a long GOP and the gusts of a wind come again within it.
@@ -99,24 +99,25 @@ class Peek:
         now = glance.astype(np.float32)
         moved, came = _relit(now - last), _relit(now - self._usual)
         larger = np.maximum(moved, came)
-        units = np.where(larger >= _LEAST_LEVELS, larger / np.maximum(self._noise, _LEAST_NOISE), 0.0).ravel()
-        largest = np.partition(units, units.size - 1 - max(_RANKS))[-1 - max(_RANKS) :]
-        largest.sort()
-        return _Difference(now, moved, tuple(float(largest[-1 - rank]) for rank in _RANKS))
+        units = np.asarray(larger / np.maximum(self._noise, _LEAST_NOISE), np.float32)
+        marks = (_ranked(units, larger >= least, rank) for rank, least in zip(_RANKS, _LEAST_LEVELS, strict=True))
+        return _Difference(now, moved, tuple(marks))
 
     def _is_change(self, marks: Marks) -> bool:
-        limits = (max(_MARGIN * jump, _FIRST_LIMIT) for jump in self._jumps)
+        limits = (max(_MARGIN * jump, least) for jump, least in zip(self._jumps, _LEAST_UNITS, strict=True))
         return any(mark > limit for mark, limit in zip(marks, limits, strict=True))
 
 
-def glance_of(luma: npt.NDArray[np.uint8]) -> Glance:
-    """The means of the blocks of a larger picture: (H, W) uint8 to (60, 80)."""
-    return np.asarray(cv2.resize(luma, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_AREA), np.uint8)
+def _ranked(units: Blocks, counts: npt.NDArray[np.bool_], rank: int) -> float:
+    """The largest but `rank` of those that count; 0 where there are not so many."""
+    found = units[counts]
+    return float(np.partition(found, found.size - 1 - rank)[-1 - rank]) if found.size > rank else 0.0
 
 
 def _relit(difference: Blocks) -> Blocks:
-    """Without what light changed in all blocks alike."""
-    return np.asarray(np.abs(difference - np.median(difference)), np.float32)
+    """Without what light changed in all blocks alike, by the median of every second block of every second row."""
+    some = difference[::2, ::2].ravel()
+    return np.asarray(np.abs(difference - np.partition(some, some.size // 2)[some.size // 2]), np.float32)
 
 
 def _weight(step_s: float) -> np.float32:

@@ -15,7 +15,7 @@ from agent.vision.flame_sight import FlameSight
 from agent.vision.gate import Evidence, FirstGate, should_detect
 from agent.vision.geometry import Detection
 from agent.vision.motion import HEIGHT_PX, WIDTH_PX, LumaImage, Motion, MotionModel
-from agent.vision.peek import Peek, glance_of
+from agent.vision.peek import Peek
 from agent.vision.track import Track, Tracker
 from agent.vision.view import View
 from agent.vision.view_facts import ViewFacts
@@ -54,11 +54,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class PipelineCounters:
-    """Since the pipeline was made. `offered` frames were decoded; `glanced` had their turn and showed no change;
-    `analysed` were looked at; `inferences` went to the detector; `moved` showed motion."""
+    """Since the pipeline was made. `offered` frames were decoded; `passed` had their turn while a glance showed no
+    change; `analysed` were looked at; `inferences` went to the detector; `moved` showed motion."""
 
     offered: int = 0
-    glanced: int = 0
+    passed: int = 0
     analysed: int = 0
     inferences: int = 0
     moved: int = 0
@@ -96,7 +96,7 @@ class Pipeline:
 
     def stirs(self, picture: Picture) -> bool:
         """Whether this picture shows a change against the last one that was processed; nothing is kept of it."""
-        return self._peek.differs(picture.luma(peek.WIDTH_PX, peek.HEIGHT_PX))
+        return self._peek.differs(_glance(picture))
 
     def process(self, picture: Picture) -> Seen | None:
         """What this picture shows; None when it is not due at the rate of analysis, or shows no change."""
@@ -106,21 +106,28 @@ class Pipeline:
             return None
         gate = self._gate = self._gate or FirstGate(media_ns)
         is_shut = gate.is_shut(media_ns)
-        luma = None if is_shut else picture.luma(WIDTH_PX, HEIGHT_PX)
-        glance = picture.luma(peek.WIDTH_PX, peek.HEIGHT_PX) if luma is None else glance_of(luma)
-        if stirs := self._peek.update(glance, media_ns):
+        stirs = gate.is_worth_a_glance(media_ns) and self._peek.update(_glance(picture), media_ns)
+        if stirs:
             gate.stir(media_ns)
             self._has_changed = True
         elif is_shut:
             self._peek.was_still()
         if not gate.admits(media_ns):
-            self._counters = replace(self._counters, glanced=self._counters.glanced + 1)
+            self._counters = replace(self._counters, passed=self._counters.passed + 1)
+            if self._is_settled:
+                # Else they would have been lost for seconds when something stirs.
+                self._tracks = self._tracker.stay(media_ns)
             return None
-        luma = picture.luma(WIDTH_PX, HEIGHT_PX) if luma is None else luma
-        return self._look(picture, luma, gate, stirs=stirs)
+        return self._look(picture, gate, stirs=stirs)
 
-    def _look(self, picture: Picture, luma: LumaImage, gate: FirstGate, *, stirs: bool) -> Seen:
+    @property
+    def _is_settled(self) -> bool:
+        """Whether nothing changed since the last look of the detector, and that one found every track."""
+        return not self._has_changed and self._tracker.is_settled(self._detected_ns or 0)
+
+    def _look(self, picture: Picture, gate: FirstGate, *, stirs: bool) -> Seen:
         media_ns = picture.media_ns
+        luma = picture.luma(WIDTH_PX, HEIGHT_PX)
         motion = self._motion.update(luma, media_ns)
         view = self._view.look(luma, media_ns)
         flames = self._fire.update(picture, luma, media_ns) if self._fire is not None else None
@@ -148,7 +155,7 @@ class Pipeline:
     ) -> tuple[tuple[Detection, ...], tuple[Track, ...], bool]:
         """What the detector found, the tracks that ended, and whether it is known where each track is."""
         media_ns = picture.media_ns
-        is_settled = not self._has_changed and self._tracker.is_settled(self._detected_ns or 0)
+        is_settled = self._is_settled
         is_quiet = self.is_quiet(media_ns)
         evidence = Evidence(media_ns, self._moved_ns, self._detected_ns, bool(self._tracks), is_settled, is_quiet)
         if not should_detect(evidence):
@@ -169,3 +176,8 @@ class Pipeline:
         missed = (media_ns - self._due_ns) // self._interval_ns
         self._due_ns += (missed + 1) * self._interval_ns
         return True
+
+
+def _glance(picture: Picture) -> LumaImage:
+    """Straight from the picture: by way of the motion model's, whites and blacks that were clipped would differ."""
+    return picture.luma(peek.WIDTH_PX, peek.HEIGHT_PX)

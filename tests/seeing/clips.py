@@ -33,18 +33,20 @@ def write_clip(
     codec: str = "libx264",
     draw: Callable[[int], npt.NDArray[np.uint8]] = street,
     options: dict[str, str] | None = None,
+    gop_s: int = 1,
+    x264: dict[str, str] | None = None,
 ) -> None:
-    """A video file of `draw(index)` at 10 fps with an IDR each second."""
+    """A video file of `draw(index)` at 10 fps with an IDR each `gop_s`."""
     with av.open(str(path), "w", options=options or {}) as container:
         first = draw(0)
         stream = container.add_stream(codec, rate=FPS)
         assert isinstance(stream, VideoStream)
         stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = "yuv420p"
-        stream.gop_size = FPS
+        stream.gop_size = gop_s * FPS
         stream.time_base = Fraction(1, FPS)
         if codec == "libx264":
-            stream.options = {"preset": "ultrafast", "tune": "zerolatency", "x264-params": "scenecut=0"}
+            stream.options = x264 or {"preset": "ultrafast", "tune": "zerolatency", "x264-params": "scenecut=0"}
         for index in range(round(seconds * FPS)):
             frame = av.VideoFrame.from_ndarray(draw(index), format="rgb24")
             frame.pts, frame.time_base = index, Fraction(1, FPS)
