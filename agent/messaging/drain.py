@@ -47,6 +47,8 @@ class Drain:
         self._after = {Lane.A: 0, Lane.B: 0}
         # While lane a's oldest are sent again in doubt: up to where, and where sending goes on afterwards.
         self._again_up_to = self._resume_a = 0
+        # This connection began with more in doubt than is sent again at once.
+        self._is_doubt_open = False
         self._done_a = 0
         self._done_b: list[int] = []
         self._lost_b: list[int] = []
@@ -66,6 +68,7 @@ class Drain:
         status = outbox.status(self._conn)
         is_doubtful = not is_session_present or status.confirmed_a - status.acked_a <= _AGAIN_AT_ONCE
         self._after = {Lane.A: status.acked_a if is_doubtful else status.confirmed_a, Lane.B: 0}
+        self._is_doubt_open = not is_doubtful
         self._again_up_to = self._resume_a = 0
         self._window = window
         self._paused_until_ns = 0
@@ -123,6 +126,10 @@ class Drain:
             self._after[Lane.A] = max(self._after[Lane.A], status.acked_a)
             confirmed_a = max(status.confirmed_a, self._done_a)
             self._doubt.acknowledged(acked=status.acked_a, confirmed=confirmed_a, mono_ns=mono_ns)
+            if self._is_doubt_open and confirmed_a - status.acked_a <= _AGAIN_AT_ONCE:
+                # The centre lives and has caught up but for a few, which a killed broker may have taken with it.
+                self._is_doubt_open = False
+                self._send_again(status.acked_a, confirmed_a)
 
     def republish(self, lane: Lane, first: int) -> None:
         """Send again what is still kept from this sequence on. What is on the wire now may arrive twice."""
@@ -179,9 +186,13 @@ class Drain:
     def _look_for_doubt(self, mono_ns: int) -> None:
         status = outbox.status(self._conn)
         up_to = self._doubt.send_again_up_to(acked=status.acked_a, confirmed=status.confirmed_a, mono_ns=mono_ns)
-        if up_to is not None and not self._again_up_to:
+        if up_to is not None:
+            self._send_again(status.acked_a, up_to)
+
+    def _send_again(self, acked: int, up_to: int) -> None:
+        if acked < up_to and not self._again_up_to:
             self._again_up_to, self._resume_a = up_to, self._after[Lane.A]
-            self._after[Lane.A] = status.acked_a
+            self._after[Lane.A] = acked
 
     def _recall(self, refused: OutboxItem, mono_ns: int) -> None:
         """Take back all that is on the wire and send it again after a pause, so that nothing overtakes the refused."""
