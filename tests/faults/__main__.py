@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agent import log
 from tests.broker import Broker
-from tests.faults import campaigns, clocks, disks, forgeries, fuzz, keeping, machine, modes, sound
+from tests.faults import campaigns, clocks, disks, forgeries, fuzz, keeping, machine, modes, outage, sound
 from tests.recording import evidence
 from tests.rigs.films import FilmSettings, make_film
 from tests.rigs.rtsp import RtspCamera
@@ -56,6 +56,7 @@ def main(names: list[str]) -> int:
         todo["broker"] = lambda: _with_broker(
             root / "broker", lambda here, broker: campaigns.broker_outage(here, broker, _OUTAGE_S)
         )
+        todo["outage"] = lambda: outage.outage(root / "outage")
         todo["modes"] = lambda: _with_broker(
             root / "modes", lambda here, broker: modes.killed_in_an_incident(here, broker, _MODE_KILLS)
         )

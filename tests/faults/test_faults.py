@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.broker import Broker
-from tests.faults import campaigns, clocks, modes, sound
+from tests.faults import campaigns, clocks, modes, outage, sound
 from tests.rigs.films import FilmSettings, make_film
 from tests.rigs.rtsp import RtspCamera
 
@@ -44,6 +44,11 @@ def test_events_made_while_the_broker_was_dead_arrive_in_order_and_without_a_hol
     tmp_path: Path, broker: Broker
 ) -> None:
     campaigns.broker_outage(tmp_path / "agent", broker, 1.0)
+
+
+def test_three_days_of_outage_cost_no_event_and_a_lost_store_confuses_nobody(tmp_path: Path, broker: Broker) -> None:
+    # No more of lane a than is sent again at once: beyond that doubt waits for five minutes.
+    outage.outage(tmp_path / "outage", outage.Scale(before=40, deaf=20, outage=160, lost=20, after=60))
 
 
 def test_every_second_of_a_camera_that_dies_twice_is_footage_or_a_gap_with_its_reason(
