@@ -27,7 +27,7 @@ _log = log.get("packet_sender")
 
 
 class PacketSender:
-    """One stream's packets, owned by its capture thread.
+    """One stream's packets, from one thread at a time.
 
     All sending happens within `offer`, so a packet that did not fit goes out with the next one. A connection is tried
     at most each 0.25 s: on a Unix socket it is made or refused at once. It begins with the kept GOP. `dropped` counts

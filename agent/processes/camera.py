@@ -30,7 +30,7 @@ from agent.notify import Notifier, Progress, wait_for_stop, watch
 from agent.packet_sender import PacketSender
 from agent.processes.condition import Condition
 from agent.processes.gating import IncidentEar, mode_of
-from agent.processes.showing import VisionSink, shows_pictures
+from agent.processes.showing import Showing, VisionSink, shows_pictures
 from agent.recording.boot import BootNumber, claim_boot, ensure_ring
 from agent.recording.gate import AroundMode, Gate
 from agent.recording.outages import OutageBook
@@ -123,14 +123,15 @@ class _CameraProcess:
             durability_s=config.storage.durability_s,
         )
         self._recorder = Recorder(settings, _Telling(self._node), self._outages, clock)
-        self._vision = VisionSink(camera, PacketSender(runtime_dir / "vision.sock", hello), boot, self._recorder)
+        self._showing = Showing(camera, PacketSender(runtime_dir / "vision.sock", hello), clock)
+        self._vision = VisionSink(camera, StreamRole.MAIN, self._showing, boot, self._recorder)
         mode = mode_of(config, camera, clock)
         gate = None if mode is None else Gate(self._recorder, mode, self._outages, clock, camera=camera.id)
         # Without a gate everything is recorded.
         self._inlet = gate or self._recorder
         self._ear = IncidentEar(runtime_dir / "vision.sock", hello, mode) if isinstance(mode, AroundMode) else None
         self._condition = Condition(
-            camera.id, self._recorder, self._outages, clock, vision_dropped=lambda: self._vision.dropped, gate=gate
+            camera.id, self._recorder, self._outages, clock, vision_dropped=lambda: self._showing.dropped, gate=gate
         )
         main_sinks: list[Sink] = [self._inlet]
         # Twice the rate of analysis: vision's own grid begins when it does, and would miss every other one of the same.
@@ -141,10 +142,10 @@ class _CameraProcess:
             self._stages.append(self._hear(clock))
         if not config.vision.enabled:
             return
+        main_sinks.append(self._vision)
         if camera.sub:
-            self._stages.append(self._capture([self._vision], camera.sub, clock, StreamRole.SUB))
-        else:
-            main_sinks.append(self._vision)
+            sub = VisionSink(camera, StreamRole.SUB, self._showing, boot, self._recorder)
+            self._stages.append(self._capture([sub], camera.sub, clock, StreamRole.SUB))
 
     def run(self, notifier: Notifier) -> None:
         self._progress.register("recorder", _RECORDER_LIMIT_S)
@@ -170,7 +171,7 @@ class _CameraProcess:
         self._node.send(Goodbye(session=self._session))
         for stage in self._stages:
             stage.join(_JOIN_S)
-        self._vision.close()
+        self._showing.close()
         if self._ear is not None:
             self._ear.close()
         self._node.close()

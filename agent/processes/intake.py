@@ -72,9 +72,9 @@ class Intake:
         self._shed_told = 0
 
     def offer(self, notice: StreamStarted | VideoPacket | LoresFrame, payload: bytes) -> None:
-        """Take it in or count it as shed. The sub stream is preferred: once a camera sends one, its main is ignored."""
-        if isinstance(notice, StreamStarted) and notice.role is StreamRole.SUB:
-            self._role = StreamRole.SUB
+        """Take it in or count it as shed. Which of its streams is shown is the camera's choice, told by each start."""
+        if isinstance(notice, StreamStarted):
+            self._role = notice.role
         if notice.role is not self._role:
             return
         arrival = Arrival(notice, payload)

@@ -82,10 +82,13 @@ def test_deltas_before_the_first_idr_are_shed() -> None:
     assert [one.notice for one in batch.arrivals] == [started(), packet(0.2, is_idr=True)] and batch.shed == 1
 
 
-def test_the_sub_stream_is_seen_once_it_is_there() -> None:
+def test_the_stream_that_was_started_last_is_seen() -> None:
     intake = Intake()
     intake.offer(started(), b"")
     intake.offer(started(role=StreamRole.SUB), b"")
     intake.offer(packet(0, is_idr=True), b"main")
     intake.offer(packet(0, is_idr=True, role=StreamRole.SUB), b"sub")
     assert [one.payload for one in intake.take(0).arrivals] == [b"", b"sub"]
+    intake.offer(started(), b"")
+    intake.offer(packet(9, is_idr=True), b"main")
+    assert [one.payload for one in intake.take(0).arrivals] == [b"", b"main"]
