@@ -36,6 +36,8 @@ _BATCH_ITEMS: Final = 500
 _TICK_S: Final = 0.5
 # A full disk is cleared by people; looking every few seconds is soon enough.
 _BACKOFF: Final = Backoff(initial_s=0.5, max_s=5.0)
+# Back before the nodes: what reaches a broker that knows no subscriber is lost there, and comes again by doubt only.
+_BROKER_BACKOFF: Final = Backoff(initial_s=0.2, max_s=1.0)
 # A week: a centre's broker may keep what came while this program was down for repair.
 _SESSION_EXPIRY_S: Final = 7 * 86_400
 
@@ -79,7 +81,7 @@ class Collector:
             subscriptions=tuple(FleetFilter().of(tail) for tail in _HEARS),
             is_manual_ack=True,
         )
-        self._broker = BrokerClient(self._options, self._hear, name="collector-broker")
+        self._broker = BrokerClient(self._options, self._hear, name="collector-broker", backoff=_BROKER_BACKOFF)
 
     def start(self) -> None:
         """The broker may be away. Raises StoreError when nothing can be stored to begin with, ConfigError and

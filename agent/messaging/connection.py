@@ -31,7 +31,7 @@ from agent.messaging.broker import (
     parse_url,
 )
 from agent.messaging.refusals import BUSY_CODES, ended, unreachable
-from agent.messaging.transport import RECEIVE_MAXIMUM, connect_properties, make_client, properties_of
+from agent.messaging.transport import RECEIVE_MAXIMUM, connect_properties, make_client, packet_bytes, properties_of
 from agent.units import NS_PER_S
 
 # A broker that takes longer for its CONNACK or SUBACK is as good as away.
@@ -64,7 +64,7 @@ class Connection:
         self._is_live = False
         self._window = options.window
         self._max_packet_bytes: int | None = None
-        self._heard_ns = time.monotonic_ns()
+        self._heard_ns = self._answer_by_ns = time.monotonic_ns()
         self._client = self._listen_to(make_client(options, generation))
         self._selector = selectors.DefaultSelector()
 
@@ -82,11 +82,9 @@ class Connection:
     def outstanding(self) -> int:
         return len(self._tokens)
 
-    def open(self, wake: socket.socket) -> None:
-        """Connect, send CONNECT and SUBSCRIBE, wait for the answers. `wake` ends a `pump` early when it is readable.
-
-        Raises BrokerRefused, BrokerUnreachable.
-        """
+    def begin(self, wake: socket.socket) -> None:
+        """Connect and send CONNECT; `pump` does the rest, and is ended early when `wake` is readable. Raises
+        BrokerRefused, BrokerUnreachable."""
         endpoint = parse_url(self._options.url)
         try:
             self._client.connect(
@@ -98,15 +96,19 @@ class Connection:
             )
         except OSError as exc:
             raise unreachable(exc, self._options.url) from exc
-        sock = self._socket()
-        self._selector.register(sock, selectors.EVENT_READ)
+        self._selector.register(self._socket(), selectors.EVENT_READ)
         self._selector.register(wake, selectors.EVENT_READ)
-        limit_ns = time.monotonic_ns() + int(_ANSWER_LIMIT_S * NS_PER_S)
+        self._answer_by_ns = time.monotonic_ns() + int(_ANSWER_LIMIT_S * NS_PER_S)
+
+    def open(self, wake: socket.socket) -> None:
+        """`begin`, and wait for the answers. Raises BrokerRefused, BrokerUnreachable."""
+        self.begin(wake)
         while not self._is_live:
-            left_ns = limit_ns - time.monotonic_ns()
-            if left_ns <= 0:
-                raise BrokerUnreachable(reason="no_answer", url=self._options.url)
-            self.pump(min(1.0, left_ns / NS_PER_S))
+            self.pump(1.0)
+
+    def fileno(self) -> int:
+        """Of the socket, for a loop of many connections. Raises BrokerUnreachable."""
+        return self._socket().fileno()
 
     def send(self, token: int, publication: Publication) -> None:
         """Hand one message to the wire. Its Confirmed follows, at once when the broker could never take it."""
@@ -207,17 +209,18 @@ class Connection:
     def _unsendable(self, publication: Publication) -> str:
         if "#" in publication.topic or "+" in publication.topic or not publication.topic:
             return "invalid_topic"
-        # Fixed header 5, topic and its length, packet id 2, property length and expiry 6: MQTT 5, 2.1 and 3.3.
-        size = 5 + 2 + len(publication.topic.encode()) + 2 + 6 + len(publication.payload)
-        return "packet_too_large" if self._max_packet_bytes is not None and size > self._max_packet_bytes else ""
+        limit = self._max_packet_bytes
+        return "packet_too_large" if limit is not None and packet_bytes(publication) > limit else ""
 
     def _raise_if_ended(self) -> None:
-        silence_ns = time.monotonic_ns() - self._heard_ns
+        now_ns = time.monotonic_ns()
         if self._end is not None:
             raise ended(self._end, self._options.url)
         if self._client.socket() is None:
             raise BrokerUnreachable(reason="connection_lost", url=self._options.url)
-        if silence_ns > _SILENT_KEEPALIVES * self._options.keepalive_s * NS_PER_S:
+        if not self._is_live and now_ns > self._answer_by_ns:
+            raise BrokerUnreachable(reason="no_answer", url=self._options.url)
+        if now_ns - self._heard_ns > _SILENT_KEEPALIVES * self._options.keepalive_s * NS_PER_S:
             raise BrokerUnreachable(reason="silent", url=self._options.url)
 
     def _on_connect(
@@ -244,8 +247,7 @@ class Connection:
         self, client: mqtt.Client, userdata: object, mid: int, codes: list[ReasonCode], props: Properties | None
     ) -> None:
         if mid == self._subscribe_mid:
-            answers = zip(self._filters, codes, strict=False)
-            self._go_live(tuple(one for one, code in answers if code.is_failure))
+            self._go_live(tuple(one for one, code in zip(self._filters, codes, strict=False) if code.is_failure))
 
     def _go_live(self, refused: tuple[str, ...]) -> None:
         if self._connack is not None:

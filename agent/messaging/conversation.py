@@ -23,7 +23,6 @@ from agent.messaging import outbox
 from agent.messaging.alarm import Alarm, AlarmKind
 from agent.messaging.answers import Answers
 from agent.messaging.broker import BrokerEvent, Confirmed, Connected, Disconnected, Message, Outcome, Publication
-from agent.messaging.client import BrokerClient
 from agent.messaging.drain import Drain
 from agent.messaging.facts import FactBoard, NodeFacts
 from agent.messaging.lanes import Moment, Origin
@@ -69,6 +68,12 @@ class NodeSide(Protocol):
     def on_alarm(self, alarm: Alarm) -> None: ...
 
 
+class Line(Protocol):
+    """Where what is said leaves: `agent.messaging.client.BrokerClient`, or one of a simulated fleet's."""
+
+    def publish(self, publication: Publication, *, generation: int | None = None) -> int | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """Numbers the connections: they only rise, for the life of the epoch."""
@@ -96,7 +101,7 @@ class Conversation:
         *,
         conn: sqlite3.Connection,
         session: Session,
-        client: BrokerClient,
+        client: Line,
     ) -> None:
         self._address = options.origin.address
         self._options = options

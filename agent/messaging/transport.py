@@ -9,7 +9,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from agent.messaging.broker import BrokerOptions, Will, parse_url
+from agent.messaging.broker import BrokerOptions, Publication, Will, parse_url
 from agent.messaging.refusals import tls_context
 
 # MQTT 5, 3.2.2.3.3: without a receive maximum it is this.
@@ -44,6 +44,12 @@ def make_client(options: BrokerOptions, generation: int) -> mqtt.Client:
 def properties_of(packet_type: int) -> Properties:
     """Empty MQTT 5 properties for one kind of packet."""
     return Properties(packet_type)  # type: ignore[no-untyped-call]  # paho 2.2 annotates all but this
+
+
+def packet_bytes(publication: Publication) -> int:
+    """On the wire at most: fixed header 5, topic and its length, packet id 2, property length and expiry 6 (MQTT 5,
+    2.1 and 3.3)."""
+    return 5 + 2 + len(publication.topic.encode()) + 2 + 6 + len(publication.payload)
 
 
 def connect_properties(options: BrokerOptions) -> Properties | None:

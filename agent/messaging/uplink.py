@@ -56,6 +56,27 @@ class _Republish:
 _Item = BrokerEvent | _Nudge | _Respond | _Republish | Alarm
 
 
+def line_options(options: UplinkOptions, node: NodeSide, session: Session) -> BrokerOptions:
+    """How a node comes to its broker, and what the broker says when it goes without a word."""
+    address, broker = options.origin.address, options.broker
+
+    def will(generation: int) -> Will:
+        lost = node_state(Presence.LOST, session, generation, node.moment().wall_ns)
+        return Will(Publication(address.state, lost, is_retained=True), delay_s=WILL_DELAY_S)
+
+    return BrokerOptions(
+        url=broker.url,
+        client_id=address.node,
+        ca=broker.ca,
+        certificate=broker.certificate,
+        key=broker.key,
+        protocol=broker.protocol,
+        connect_spread_s=broker.connect_spread_s,
+        subscriptions=(address.commands, address.ack, address.desired),
+        will=will,
+    )
+
+
 class Uplink:
     """`start` once, `stop` once; everything else may be called from any thread and never blocks."""
 
@@ -132,23 +153,7 @@ class Uplink:
         conn = self._conn = self._conn or self._options.open_store()
         starts = outbox.prepare(conn)
         session = Session(outbox.status(conn).epoch, starts)
-        address, broker = self._options.origin.address, self._options.broker
-
-        def will(generation: int) -> Will:
-            lost = node_state(Presence.LOST, session, generation, self._node.moment().wall_ns)
-            return Will(Publication(address.state, lost, is_retained=True), delay_s=WILL_DELAY_S)
-
-        options = BrokerOptions(
-            url=broker.url,
-            client_id=address.node,
-            ca=broker.ca,
-            certificate=broker.certificate,
-            key=broker.key,
-            protocol=broker.protocol,
-            connect_spread_s=broker.connect_spread_s,
-            subscriptions=(address.commands, address.ack, address.desired),
-            will=will,
-        )
+        options = line_options(self._options, self._node, session)
         self._client = BrokerClient(options, self._put_event)
         self._talk = Conversation(self._options, self._node, conn=conn, session=session, client=self._client)
         self._client.start()
