@@ -69,8 +69,8 @@ class StorageConfig(_Section, frozen=True):
 
 
 class VisionConfig(_Section, frozen=True):
-    """Seeing. `detector`, `motion` and `fire` name entries of models/manifest.json; without `fire` nobody looks for
-    flames."""
+    """Seeing. `detector`, `motion` and `fire` name entries of models/manifest.json; with `detector` empty motion is told
+    and nothing is followed, with `fire` empty nobody looks for flames."""
 
     enabled: bool = True
     models_dir: str = ""

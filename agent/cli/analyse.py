@@ -103,7 +103,7 @@ def _run(
     began_wall_s, began_cpu_s = time.perf_counter(), time.process_time()
     pipeline = sight.pipeline()
     new_id = _id_maker(source.path.name, "incident")
-    observer = Observer(pipeline, scene, ObserverSettings(sight.detector.name, new_id, keeps_tracks=keeps_tracks))
+    observer = Observer(pipeline, scene, ObserverSettings(sight.serving.name, new_id, keeps_tracks=keeps_tracks))
     last_ns = 0
     for picture in source.pictures():
         observation = observer.feed(picture)
@@ -124,9 +124,9 @@ def _run(
         frames_decoded=source.decoded,
         frames_analysed=pipeline.counters.analysed,
         inferences=pipeline.counters.inferences,
-        model=sight.detector.id,
-        model_sha256=sight.detector.sha256,
-        provider=sight.detector.provider,
+        model=sight.serving.id,
+        model_sha256=sight.serving.sha256,
+        provider=sight.serving.provider,
         motion_model=sight.motion.id,
         motion_model_sha256=sight.motion.sha256,
         problem=source.problem,

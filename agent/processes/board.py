@@ -150,10 +150,11 @@ class Board:
         vision: VisionStatus | None = self._reception.vision_status
         if vision is None:
             return ()
-        return (
-            ModelInfo(name=vision.detector, sha256=vision.detector_sha256, provider=vision.provider),
-            ModelInfo(name=self._config.vision.motion, sha256=vision.motion_sha256, provider=vision.provider),
-        )
+        motion = ModelInfo(name=self._config.vision.motion, sha256=vision.motion_sha256, provider=vision.provider)
+        if vision.detector_sha256 == vision.motion_sha256:
+            # Without a detector motion is what findings name.
+            return (motion,)
+        return (ModelInfo(name=vision.detector, sha256=vision.detector_sha256, provider=vision.provider), motion)
 
     def _camera_states(self) -> dict[str, CameraState]:
         states: dict[str, CameraState] = {}

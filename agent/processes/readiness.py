@@ -117,7 +117,10 @@ def _check_models(config: Config) -> Iterator[CheckResult]:
         return
     from agent.vision.model import ModelStore, find_models_dir
 
-    for kind, model_id in (("motion", config.vision.motion), ("nanodet", config.vision.detector)):
+    wanted = (("motion", config.vision.motion), ("nanodet", config.vision.detector), ("fire", config.vision.fire))
+    for kind, model_id in wanted:
+        if not model_id:
+            continue
         try:
             store = ModelStore(find_models_dir(config.vision.models_dir), threads=config.vision.threads)
             facts = store.open(store.entry(model_id, kind)).facts

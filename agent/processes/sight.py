@@ -17,17 +17,20 @@ class Sight:
         store = ModelStore(find_models_dir(config.models_dir), threads=config.threads)
         self._rate_fps = config.rate_fps
         self._motion = store.open(store.entry(config.motion, "motion"))
-        self._detector = Detector(store.open(store.entry(config.detector, "nanodet")))
+        self._detector = Detector(store.open(store.entry(config.detector, "nanodet"))) if config.detector else None
         self._fire = FireModel(store.open(store.entry(config.fire, "fire"))) if config.fire else None
 
     @property
-    def detector(self) -> ModelFacts:
-        return self._detector.facts
+    def serving(self) -> ModelFacts:
+        """The model that findings name: the detector, or motion where there is none."""
+        return self._motion.facts if self._detector is None else self._detector.facts
 
     @property
     def motion(self) -> ModelFacts:
         return self._motion.facts
 
-    def pipeline(self) -> Pipeline:
-        """A fresh one: its background and tracks belong to one run."""
-        return Pipeline(MotionModel(self._motion), self._detector, self._fire, rate_fps=self._rate_fps)
+    def pipeline(self, *, is_gated: bool = True) -> Pipeline:
+        """A fresh one: its background and tracks belong to one run. is_gated: whether a quiet scene is glanced at."""
+        return Pipeline(
+            MotionModel(self._motion), self._detector, self._fire, rate_fps=self._rate_fps, is_gated=is_gated
+        )

@@ -176,9 +176,9 @@ def read_scene(camera: CameraConfig) -> Scene | None:
 
 def _status(sight: Sight, counts: list[WatchCounts]) -> VisionStatus:
     return VisionStatus(
-        provider=sight.detector.provider,
-        detector=sight.detector.id,
-        detector_sha256=sight.detector.sha256,
+        provider=sight.serving.provider,
+        detector=sight.serving.id,
+        detector_sha256=sight.serving.sha256,
         motion_sha256=sight.motion.sha256,
         frames_decoded=sum(one.decoded for one in counts),
         frames_analysed=sum(one.analysed for one in counts),

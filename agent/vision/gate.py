@@ -27,6 +27,7 @@ _LEARNING_NS: Final = 20 * NS_PER_S
 _GLANCE_NS: Final = NS_PER_S * 35 // 100
 # Shut, one picture in so long is looked at all the same: light and view are followed, rules go on counting seconds.
 _HEARTBEAT_NS: Final = 4 * NS_PER_S
+_FOREVER_NS: Final = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,8 @@ def should_detect(evidence: Evidence) -> bool:
 class FirstGate:
     """Whether a camera's pictures are looked at or glanced at. One owner thread; media times in order."""
 
-    def __init__(self, begun_ns: int) -> None:
-        self._open_until_ns = begun_ns + _LEARNING_NS
+    def __init__(self, begun_ns: int, *, never_shuts: bool = False) -> None:
+        self._open_until_ns = _FOREVER_NS if never_shuts else begun_ns + _LEARNING_NS
         self._beat_ns = begun_ns - _HEARTBEAT_NS
         self._glanced_ns = begun_ns - _GLANCE_NS
 

@@ -68,12 +68,20 @@ class Pipeline:
     """Fresh for every run; one owner thread; pictures in the order of their media time."""
 
     def __init__(
-        self, motion: MotionModel, detector: Detector, fire: FireModel | None = None, *, rate_fps: float
+        self,
+        motion: MotionModel,
+        detector: Detector | None,
+        fire: FireModel | None = None,
+        *,
+        rate_fps: float,
+        is_gated: bool = True,
     ) -> None:
+        """Without a detector there are no tracks; not gated, every picture that has its turn is looked at."""
         cv2.setNumThreads(_OPENCV_THREADS)
         self._motion = motion
         self._detector = detector
         self._interval_ns = round(NS_PER_S / rate_fps)
+        self._is_gated = is_gated
         self._gate: FirstGate | None = None
         self._peek = Peek()
         self._tracker = Tracker()
@@ -104,7 +112,7 @@ class Pipeline:
         media_ns = picture.media_ns
         if not self._is_due(media_ns):
             return None
-        gate = self._gate = self._gate or FirstGate(media_ns)
+        gate = self._gate = self._gate or FirstGate(media_ns, never_shuts=not self._is_gated)
         is_shut = gate.is_shut(media_ns)
         stirs = gate.is_worth_a_glance(media_ns) and self._peek.update(_glance(picture), media_ns)
         if stirs:
@@ -158,7 +166,7 @@ class Pipeline:
         is_settled = self._is_settled
         is_quiet = self.is_quiet(media_ns)
         evidence = Evidence(media_ns, self._moved_ns, self._detected_ns, bool(self._tracks), is_settled, is_quiet)
-        if not should_detect(evidence):
+        if self._detector is None or not should_detect(evidence):
             if is_settled and is_same:
                 self._tracks = self._tracker.stay(media_ns)
             return (), (), is_settled and is_same
