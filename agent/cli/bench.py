@@ -94,6 +94,19 @@ def watch(
     show(run(seconds, runs, _say), as_json=as_json)
 
 
+@app.command()
+@explained
+def soak(
+    *,
+    hours: Annotated[float, typer.Option(min=0.1, help="of footage")] = 8.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Hours of looped footage through one camera's watch at many times real speed: memory, track ids, counters."""
+    from agent.bench.soak import run
+
+    show(run(hours, _say), as_json=as_json)
+
+
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 

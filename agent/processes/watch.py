@@ -122,9 +122,12 @@ class CameraWatch:
         self._name = f"watch-{camera}"
         progress.register(self._name, _STUCK_S)
 
-    def run_once(self) -> None:
-        """Decode and analyse what waits. Raises ModelError when a model fails."""
-        if self._run is not None and self._run.is_quiet(self._newest_ns):
+    def run_once(self, *, patiently: bool = True) -> None:
+        """Decode and analyse what waits. Raises ModelError when a model fails.
+
+        patiently: wait for a handful of packets while nothing happens.
+        """
+        if patiently and self._run is not None and self._run.is_quiet(self._newest_ns):
             self._stop.wait(_GATHER_S)
         batch = self._intake.take(_TAKE_S)
         self._newest_ns = batch.newest_media_ns or self._newest_ns
