@@ -1,7 +1,7 @@
 """`wayside bench soak`: hours of looped footage through one camera's watch, as fast as it goes.
 
-The demo's street twice, then the same still for three times as long, and again: gates open and shut, tracks come and go, incidents
-open and close, runs end and begin. What grows with time is a leak.
+The demo's street twice, then the same still for three times as long, and again: gates open and shut, tracks come and
+go, incidents open and close, runs end and begin. What grows with time is a leak.
 """
 
 from __future__ import annotations

@@ -107,6 +107,24 @@ def soak(
     show(run(hours, _say), as_json=as_json)
 
 
+@app.command()
+@explained
+def motion(
+    folders: Annotated[list[Path], typer.Argument(help="of CDnet's form (input/, groundtruth/), or labelled footage")],
+    *,
+    fps: Annotated[float, typer.Option(min=0.5, help="rate that the frames of a CDnet folder are taken to have")] = 5.0,
+    runs: Annotated[int, typer.Option(min=1, help="the medians are reported")] = 1,
+    models_dir: Annotated[Path | None, typer.Option("--models", help="folder of the models")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Precision, recall, F and ms a frame, against MOG2 and KNN; from labelled footage scenes are composited."""
+    from agent.bench.motion import run
+    from agent.vision.model import ModelStore, find_models_dir
+
+    models = ModelStore(find_models_dir(str(models_dir or "")), threads=1)
+    show(run(folders, models, fps=fps, runs=runs, say=_say), as_json=as_json)
+
+
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 

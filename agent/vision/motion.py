@@ -193,7 +193,9 @@ def _light(mean: FloatImage, luma: LumaImage) -> np.float32:
     """How much brighter this frame is than the background: exposure and clouds change all of it by one factor."""
     old = mean[0, 0, ::_LIGHT_STEP_PX, ::_LIGHT_STEP_PX] + _DARK_LEVEL
     new = luma[::_LIGHT_STEP_PX, ::_LIGHT_STEP_PX] + _DARK_LEVEL
-    return np.float32(max(np.median(new / old), _LEAST_LIGHT))
+    ratio = (new / old).ravel()
+    # The upper of the two in the middle; np.median would take another pass to halve their difference.
+    return np.float32(max(np.partition(ratio, ratio.size // 2)[ratio.size // 2], _LEAST_LIGHT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +216,8 @@ def _pieces(mask: LumaImage, restless: npt.NDArray[np.bool_]) -> _Pieces:
 
     mask: (H, W) uint8; restless: (H, W) bool.
     """
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
+    # Named, because the default takes three times as long (OpenCV 4.13, x86-64): Grana et al. 2010, by blocks of 2 x 2.
+    count, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(mask, 8, cv2.CV_32S, cv2.CCL_GRANA)
     areas = stats[:, cv2.CC_STAT_AREA]
     changing = np.bincount(labels[(mask > 0) & restless], minlength=count)
     moves = changing >= _RESTLESS_RATIO * areas
