@@ -124,10 +124,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
+    """`is_unheard`: DELIVERED to a broker that knows no subscriber, which MQTT 5 may say (3.4.2.1: 0x10)."""
+
     generation: int
     token: int
     outcome: Outcome
     reason: str = ""
+    is_unheard: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,12 @@ def retry_backoff(connect_spread_s: float) -> Backoff:
     return Backoff(initial_s=connect_spread_s, max_s=connect_spread_s, jitter_ratio=0.0)
 
 
+def loses_place(reason: str, *, was_live: bool) -> bool:
+    """Whether an attempt or a connection ended in the same moment for many nodes, as when a broker is killed: then each
+    draws its place anew, because equal waits would bring them back in step. Nobody answering is a node's own moment."""
+    return was_live or reason in ("connection_lost", "network")
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionStatus:
     """`since_mono_ns`: of the last change. `reason` and `remedy` say why not, while not connected."""
@@ -186,7 +192,12 @@ class BrokerClient:
         except (BrokerRefused, BrokerUnreachable) as exc:
             told = self._explain(exc, connection)
             self._end(generation, told)
-            if time.monotonic_ns() - started_ns < SHORT_LIFE_S * NS_PER_S and not self._stop.is_set():
+            was_live = connection is not None and connection.is_live
+            is_drawn = self._options.connect_spread_s > 0 and loses_place(
+                str(told.facts.get("reason")), was_live=was_live
+            )
+            is_short = time.monotonic_ns() - started_ns < SHORT_LIFE_S * NS_PER_S
+            if is_short and not is_drawn and not self._stop.is_set():
                 self._has_failed = True
                 raise told from exc
         except BaseException:

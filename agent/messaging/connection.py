@@ -30,7 +30,7 @@ from agent.messaging.broker import (
     Publication,
     parse_url,
 )
-from agent.messaging.refusals import BUSY_CODES, ended, unreachable
+from agent.messaging.refusals import BUSY_CODES, UNHEARD_CODE, ended, unreachable
 from agent.messaging.transport import RECEIVE_MAXIMUM, connect_properties, make_client, packet_bytes, properties_of
 from agent.units import NS_PER_S
 
@@ -264,10 +264,10 @@ class Connection:
         if token is None:
             self._confirmed_early[mid] = code
             return
-        outcome = Outcome.DELIVERED
+        outcome, reason = Outcome.DELIVERED, ""
         if code.is_failure:
-            outcome = Outcome.BUSY if code.value in BUSY_CODES else Outcome.REFUSED
-        self._emit(Confirmed(self._generation, token, outcome, "" if outcome is Outcome.DELIVERED else str(code)))
+            outcome, reason = Outcome.BUSY if code.value in BUSY_CODES else Outcome.REFUSED, str(code)
+        self._emit(Confirmed(self._generation, token, outcome, reason, code.value == UNHEARD_CODE))
 
     def _on_message(self, client: mqtt.Client, userdata: object, message: mqtt.MQTTMessage) -> None:
         expiry = getattr(message.properties, "MessageExpiryInterval", None)

@@ -93,6 +93,8 @@ class Drain:
         if confirmed.outcome is Outcome.DELIVERED:
             if item.lane is Lane.A:
                 self._done_a = max(self._done_a, item.sequence)
+                if confirmed.is_unheard:
+                    self._doubt.unheard(mono_ns)
             else:
                 self._done_b.append(item.sequence)
             self._pause_ns = _FIRST_PAUSE_S * NS_PER_S

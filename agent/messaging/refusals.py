@@ -42,6 +42,8 @@ ALERTS: Final[dict[str, tuple[str, str]]] = {
 }
 # PUBACK codes after which the same message may be taken later: unspecified, implementation specific, quota exceeded.
 BUSY_CODES: Final = frozenset({0x80, 0x83, 0x97})
+# "No matching subscribers" (MQTT 5, 3.4.2.1).
+UNHEARD_CODE: Final = 0x10
 
 
 def tls_context(options: BrokerOptions) -> ssl.SSLContext:

@@ -48,6 +48,20 @@ def test_an_ordinary_ack_puts_the_doubt_off():
     assert asked(doubt, 6, acked=10) is None
 
 
+def test_an_event_that_nobody_heard_is_sent_again_within_seconds_and_then_ever_more_rarely():
+    doubt = Doubt()
+    asked_s = [second for second in range(1000) if second_of_doubt(doubt, second) is not None]
+    assert asked_s == [5, 15, 35, 75, 155, 315, 615, 915]
+
+
+def second_of_doubt(doubt: Doubt, second: int) -> int | None:
+    """Nobody hears what is sent again, either."""
+    again = doubt.send_again_up_to(acked=0, confirmed=1, mono_ns=second * NS_PER_S)
+    if again is not None or second == 0:
+        doubt.unheard(second * NS_PER_S)
+    return again
+
+
 def test_answers_of_a_lost_connection_are_sent_again_first_and_in_order():
     answers = Answers()
     for n in range(3):

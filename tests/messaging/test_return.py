@@ -7,7 +7,7 @@ from bisect import bisect_left
 
 import pytest
 
-from agent.messaging.client import retry_backoff
+from agent.messaging.client import loses_place, retry_backoff
 
 SPREAD_S = 30.0
 FLEET = 5_000
@@ -36,6 +36,26 @@ def test_whenever_a_broker_is_back_no_second_sees_a_twentieth_of_the_fleet(outag
     times_s = returns_s(outage_s, random.Random(39))
     assert busiest_second(times_s) < FLEET / 20
     assert times_s[-1] < SPREAD_S + 5
+
+
+@pytest.mark.parametrize(
+    ("reason", "was_live", "is_lost"),
+    [
+        ("connection_lost", True, True),
+        ("server_shutting_down", True, True),
+        # Cut while it was being made: a killed broker does that to many at once.
+        ("connection_lost", False, True),
+        ("network", False, True),
+        ("connection_refused", False, False),
+        ("timeout", False, False),
+        ("no_answer", False, False),
+        ("certificate_revoked", False, False),
+    ],
+)
+def test_a_place_is_drawn_anew_only_by_those_who_lost_the_broker_in_one_moment(
+    reason: str, was_live: bool, is_lost: bool
+) -> None:
+    assert loses_place(reason, was_live=was_live) is is_lost
 
 
 def test_a_client_of_its_own_is_soon_back() -> None:
