@@ -22,8 +22,9 @@ _POLL_S: Final = 0.05
 
 
 class Mosquitto:
-    """`with` starts it in `folder`, which keeps its sessions; `restart` ends it at once and starts it again. Raises
-    BenchError where none is installed or it does not come up."""
+    """`with` starts it in `folder`, which keeps its sessions; `restart` ends it at once and starts it again; `kill`
+    lets it save nothing, and `start` brings it back. Raises BenchError where none is installed or it does not come
+    up."""
 
     def __init__(self, folder: Path, settings: str = "") -> None:
         found = shutil.which("mosquitto", path=_SEARCH_PATH)
@@ -45,7 +46,7 @@ class Mosquitto:
         return f"mqtt://{LOOPBACK}:{self.port}"
 
     def __enter__(self) -> Mosquitto:
-        self._start()
+        self.start()
         return self
 
     def __exit__(
@@ -55,9 +56,15 @@ class Mosquitto:
 
     def restart(self) -> None:
         self._stop()
-        self._start()
+        self.start()
 
-    def _start(self) -> None:
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def start(self) -> None:
         with (self._folder / "broker.log").open("ab") as log:
             self._process = subprocess.Popen(self._argv, stdout=log, stderr=log)
         until_s = time.monotonic() + _START_LIMIT_S

@@ -35,37 +35,14 @@ _MAX_BYTES: Final = 1 << 30
 _BOOT_ID: Final = "00000000-0000-4000-8000-000000000000"
 
 
-class SmallNode:
-    """Owned by the thread that made it; its uplink has its own. `folder` keeps the store, so that a node made there
-    again goes on where it was."""
+class SmallSide:
+    """What a node without cameras says of itself (agent.messaging.conversation.NodeSide)."""
 
-    def __init__(self, folder: Path, address: NodeAddress, url: str, *, spread_s: float = 0.0) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.address = address
-        self.origin = Origin(address, _BOOT_ID, _MAX_BYTES)
-        self.conn = open_store(folder)
+    def __init__(self) -> None:
         self.alarms: list[Alarm] = []
-        options = UplinkOptions(BrokerConfig(url, connect_spread_s=spread_s), self.origin, lambda: open_store(folder))
-        self.uplink = Uplink(options, self)
-        with transaction(self.conn):
-            ensure_state(self.conn)
 
     def moment(self) -> Moment:
         return Moment(time.time_ns(), time.monotonic_ns(), "synced")
-
-    def append(self, drafts: Iterable[EventDraft]) -> None:
-        """All of them in one transaction, as the keeper writes what came since its last; it is on disk on return."""
-        with transaction(self.conn):
-            for draft in drafts:
-                outbox.append(self.conn, self.origin, draft)
-        self.uplink.wake()
-
-    def motion(self, number: int) -> EventDraft:
-        data = MotionData(begin_s=float(number), end_s=number + 1.0, ratio=0.1, regions=())
-        return EventDraft(events.MOTION, "c01", data, self.moment())
-
-    def waiting(self) -> outbox.OutboxStatus:
-        return outbox.status(self.conn)
 
     def facts(self) -> NodeFacts:
         return NodeFacts(self._info(), {})
@@ -101,10 +78,6 @@ class SmallNode:
         if alarm.is_active:
             self.alarms.append(alarm)
 
-    def close(self, timeout_s: float = 5.0) -> None:
-        self.uplink.stop(timeout_s)
-        self.conn.close()
-
     def _info(self) -> Info:
         trust: Literal["open"] = "open"
         return Info(
@@ -120,6 +93,40 @@ class SmallNode:
             models=(),
             commands=("ping",),
         )
+
+
+class SmallNode(SmallSide):
+    """Owned by the thread that made it; its uplink has its own. `folder` keeps the store, so that a node made there
+    again goes on where it was."""
+
+    def __init__(self, folder: Path, address: NodeAddress, url: str, *, spread_s: float = 0.0) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        super().__init__()
+        self.address = address
+        self.origin = Origin(address, _BOOT_ID, _MAX_BYTES)
+        self.conn = open_store(folder)
+        options = UplinkOptions(BrokerConfig(url, connect_spread_s=spread_s), self.origin, lambda: open_store(folder))
+        self.uplink = Uplink(options, self)
+        with transaction(self.conn):
+            ensure_state(self.conn)
+
+    def append(self, drafts: Iterable[EventDraft]) -> None:
+        """All of them in one transaction, as the keeper writes what came since its last; it is on disk on return."""
+        with transaction(self.conn):
+            for draft in drafts:
+                outbox.append(self.conn, self.origin, draft)
+        self.uplink.wake()
+
+    def motion(self, number: int) -> EventDraft:
+        data = MotionData(begin_s=float(number), end_s=number + 1.0, ratio=0.1, regions=())
+        return EventDraft(events.MOTION, "c01", data, self.moment())
+
+    def waiting(self) -> outbox.OutboxStatus:
+        return outbox.status(self.conn)
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        self.uplink.stop(timeout_s)
+        self.conn.close()
 
 
 def _now() -> str:

@@ -91,6 +91,12 @@ def _add_centre(app: typer.Typer) -> None:
     app.add_typer(centre.app)
 
 
+def _add_fleet_sim(app: typer.Typer) -> None:
+    from agent.cli.fleet_sim import fleet_sim
+
+    app.command("fleet-sim")(fleet_sim)
+
+
 def _add_bench(app: typer.Typer) -> None:
     from agent.cli import bench
 
@@ -114,6 +120,7 @@ _COMMANDS: dict[str, Callable[[typer.Typer], None]] = {
     "analyse": _add_analyse,
     "footage": _add_footage,
     "centre": _add_centre,
+    "fleet-sim": _add_fleet_sim,
     "bench": _add_bench,
     "contract": _add_contract,
 }

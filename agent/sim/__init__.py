@@ -1,0 +1,1 @@
+"""A fleet of thousands of nodes against a real broker: real outboxes and connections, no cameras."""
