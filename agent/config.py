@@ -69,14 +69,18 @@ class StorageConfig(_Section, frozen=True):
 
 
 class VisionConfig(_Section, frozen=True):
-    """Seeing. `detector`, `motion` and `fire` name entries of models/manifest.json; with `detector` empty motion is told
-    and nothing is followed, with `fire` empty nobody looks for flames."""
+    """Seeing. `detector`, `motion` and `fire` name entries of models/manifest.json; with `detector` empty motion is
+    told and nothing is followed, with `fire` empty nobody looks for flames. `own_models_dir`: a folder of users'
+    detectors with a manifest of its own, looked at again whenever it changes; `shadow`: a detector on trial beside the
+    serving one."""
 
     enabled: bool = True
     models_dir: str = ""
     detector: str = "nanodet-g-416"
     motion: str = "motion-320x240"
     fire: str = "fire-416"
+    own_models_dir: str = ""
+    shadow: str = ""
     rate_fps: PositiveFloat = 5.0
     threads: Annotated[int, msgspec.Meta(ge=1)] = 2
 

@@ -199,6 +199,12 @@ class VisionStatus(_Notice, frozen=True, tag="vision_status"):
     incidents: int
     packets_passed: int = 0
     frames_passed: int = 0
+    model_problem: str = ""
+    shadow: str = ""
+    shadow_looks: int = 0
+    shadow_agreed: int = 0
+    shadow_missed: int = 0
+    shadow_extra: int = 0
 
 
 class SnapshotWanted(_Notice, frozen=True, tag="snapshot_wanted"):

@@ -106,7 +106,7 @@ def _watch(film: Path, sight: Sight, *, is_gated: bool, may_skip: bool) -> tuple
     """What was told, and in words how much was looked at for it."""
     ids = iter(range(1 << 30))
     scene: Scene = decode_scene((_DEMO / "street.toml").read_text(encoding="utf-8"), name="street.toml")
-    settings = ObserverSettings("bench", lambda: f"{next(ids)}")
+    settings = ObserverSettings(lambda: f"{next(ids)}")
     observer = Observer(sight.pipeline(is_gated=is_gated), scene, settings)
     extradata, units = _units(film)
     decoder = SparseDecoder("h264", extradata, observer, may_skip=may_skip)

@@ -103,7 +103,7 @@ def _run(
     began_wall_s, began_cpu_s = time.perf_counter(), time.process_time()
     pipeline = sight.pipeline()
     new_id = _id_maker(source.path.name, "incident")
-    observer = Observer(pipeline, scene, ObserverSettings(sight.serving.name, new_id, keeps_tracks=keeps_tracks))
+    observer = Observer(pipeline, scene, ObserverSettings(new_id, keeps_tracks=keeps_tracks))
     last_ns = 0
     for picture in source.pictures():
         observation = observer.feed(picture)

@@ -147,9 +147,21 @@ class MachineHealth(Up, frozen=True, kw_only=True):
     power_w: float | None = None
 
 
+class TrialHealth(Up, frozen=True, kw_only=True):
+    """A detector on trial beside the serving one: `looks` it was given, things that both found, that only the serving
+    one found (`missed`) and only the one on trial (`extra`). Nothing is told from what it finds."""
+
+    model: str
+    looks: Count
+    agreed: Count
+    missed: Count
+    extra: Count
+
+
 class VisionHealth(Up, frozen=True, kw_only=True):
     """Counters since the vision process started. Left out because nothing happened: `packets_passed` were not decoded,
-    `frames_passed` not looked at. Left out because they were late: `frames_shed`."""
+    `frames_passed` not looked at. Left out because they were late: `frames_shed`. `model_problem`: why a model that
+    users brought was refused; the one before it goes on."""
 
     provider: str
     frames_decoded: Count
@@ -158,6 +170,8 @@ class VisionHealth(Up, frozen=True, kw_only=True):
     inferences: Count
     packets_passed: Count = 0
     frames_passed: Count = 0
+    model_problem: str | None = None
+    trial: TrialHealth | None = None
 
 
 class OutboxHealth(Up, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from agent.contract.states import (
     MachineHealth,
     OutboxHealth,
     StreamState,
+    TrialHealth,
     ViewState,
     VisionHealth,
 )
@@ -107,8 +108,22 @@ def build_health(readings: Readings, outbox: OutboxHealth) -> Health:
             inferences=vision.inferences,
             packets_passed=vision.packets_passed,
             frames_passed=vision.frames_passed,
+            model_problem=vision.model_problem or None,
+            trial=_trial(vision),
         ),
         outbox=outbox,
+    )
+
+
+def _trial(vision: VisionStatus) -> TrialHealth | None:
+    if not vision.shadow:
+        return None
+    return TrialHealth(
+        model=vision.shadow,
+        looks=vision.shadow_looks,
+        agreed=vision.shadow_agreed,
+        missed=vision.shadow_missed,
+        extra=vision.shadow_extra,
     )
 
 

@@ -33,10 +33,9 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class ObserverSettings:
-    """`model`: what incidents name as their model; `new_id`: makes incident ids; `first_track_id`: where ids go on, so
+    """`new_id`: makes incident ids; `first_track_id`: where ids go on, so
     that they stay unique over the runs of one process; `keeps_tracks`: also tell of each track with its points."""
 
-    model: str
     new_id: Callable[[], str]
     first_track_id: int = 1
     keeps_tracks: bool = False
@@ -104,6 +103,7 @@ class Observer:
             self._engine = self._engine_for(picture)
         moment = self._moment(seen)
         self._last_ns = moment.media_ns
+        self._engine.model = self._pipeline.model
         findings = self._engine.update(moment)
         if self._settings.keeps_tracks:
             findings += self._trail(moment)
@@ -118,7 +118,7 @@ class Observer:
 
     def _engine_for(self, picture: Picture) -> SceneEngine:
         aspect = picture.width / picture.height
-        return SceneEngine(self._scene, SceneSettings(aspect, self._settings.model, self._settings.new_id))
+        return SceneEngine(self._scene, SceneSettings(aspect, self._pipeline.model, self._settings.new_id))
 
     def _moment(self, seen: Seen) -> Moment:
         sightings = [self._sighting(track, seen.is_detected) for track in seen.tracks if track.is_confirmed]

@@ -115,15 +115,18 @@ def _check_models(config: Config) -> Iterator[CheckResult]:
     if not config.vision.enabled:
         yield CheckResult("models", Verdict.WARNING, "[vision] enabled = false: nobody watches, footage is recorded")
         return
+    from agent.processes.sight import DetectorPlace, place_of
     from agent.vision.model import ModelStore, find_models_dir
 
-    wanted = (("motion", config.vision.motion), ("nanodet", config.vision.detector), ("fire", config.vision.fire))
+    vision = config.vision
+    wanted = (("motion", vision.motion), ("", vision.detector), ("", vision.shadow), ("fire", vision.fire))
     for kind, model_id in wanted:
         if not model_id:
             continue
         try:
-            store = ModelStore(find_models_dir(config.vision.models_dir), threads=config.vision.threads)
-            facts = store.open(store.entry(model_id, kind)).facts
+            store = ModelStore(find_models_dir(vision.models_dir), threads=vision.threads)
+            place = DetectorPlace(store, store.entry(model_id, kind)) if kind else place_of(vision, store, model_id)
+            facts = place.store.open(place.entry).facts
         except ModelError as exc:
             yield CheckResult(f"model {model_id}", Verdict.FAILED, str(exc))
         else:

@@ -26,6 +26,7 @@ from agent.notices import (
 )
 from agent.notify import Notifier, Progress, watch
 from agent.processes.intake import Intake
+from agent.processes.own_models import OwnModels
 from agent.processes.sheets import SheetDesk
 from agent.processes.sight import Sight
 from agent.processes.snapshot import SnapshotDesk
@@ -73,6 +74,7 @@ class _Room:
         self._clock = clock
         self._stop = stop
         self._sight: Sight | None = None
+        self._own: OwnModels | None = None
         self._intakes = {camera.id: Intake() for camera in config.cameras}
         self._server: LinkServer | None = None
         self._spread = IncidentSpread()
@@ -89,8 +91,12 @@ class _Room:
                 self._runtime_dir / VISION_SOCKET, on_notice=self._on_camera, on_disconnect=self._spread.leave
             )
             self._sight = Sight(self._config.vision)
+            if self._config.vision.own_models_dir:
+                self._own = OwnModels(Path(self._config.vision.own_models_dir), self._sight, self._stop)
             for camera in self._config.cameras:
                 self._watch(camera, self._sight)
+        if self._own is not None:
+            self._begin(Stage("own-models", self._own.run_once, stop=self._stop, backoff=_BACKOFF))
         self._begin(Stage("sheets", self._sheets.serve, stop=self._stop, backoff=_BACKOFF))
         self._begin(Stage("vision-status", self._tell_status, stop=self._stop, backoff=_BACKOFF))
 
@@ -105,6 +111,8 @@ class _Room:
         for stage in self._stages:
             if not stage.join(_JOIN_S):
                 _log.warning("stage did not end", stage=stage.name)
+        if self._own is not None:
+            self._own.close()
         for camera_watch in self.watches.values():
             camera_watch.finish()
         self._node.close()
@@ -175,6 +183,7 @@ def read_scene(camera: CameraConfig) -> Scene | None:
 
 
 def _status(sight: Sight, counts: list[WatchCounts]) -> VisionStatus:
+    trial = sight.trial
     return VisionStatus(
         provider=sight.serving.provider,
         detector=sight.serving.id,
@@ -189,4 +198,10 @@ def _status(sight: Sight, counts: list[WatchCounts]) -> VisionStatus:
         incidents=sum(one.incidents for one in counts),
         packets_passed=sum(one.packets_passed for one in counts),
         frames_passed=sum(one.frames_passed for one in counts),
+        model_problem=sight.problem,
+        shadow="" if trial is None else trial.model.name,
+        shadow_looks=0 if trial is None else trial.looks,
+        shadow_agreed=0 if trial is None else trial.agreed,
+        shadow_missed=0 if trial is None else trial.missed,
+        shadow_extra=0 if trial is None else trial.extra,
     )

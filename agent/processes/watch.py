@@ -207,7 +207,7 @@ class CameraWatch:
         run.observer = self._observer()
 
     def _observer(self) -> Observer:
-        settings = ObserverSettings(self._sight.serving.name, new_uuid7, first_track_id=self._next_track_id)
+        settings = ObserverSettings(new_uuid7, first_track_id=self._next_track_id)
         return Observer(self._sight.pipeline(), self._scene, settings)
 
     def _count(self, run: _Run) -> None:

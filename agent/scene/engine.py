@@ -67,7 +67,8 @@ class SceneEngine:
 
     def __init__(self, scene: Scene | None, settings: SceneSettings) -> None:
         scene = scene or Scene()
-        self._model = settings.model
+        # What incidents name as their model; a node may be given another while it watches.
+        self.model = settings.model
         self._masks = [mask.polygon for mask in scene.masks]
         self._wander = Wander(aspect=settings.aspect)
         self._motion = MotionSpans()
@@ -151,7 +152,7 @@ class SceneEngine:
         return any(contains(polygon, x, y) for polygon in self._masks)
 
     def _incident_finding(self, change: IncidentChange) -> Finding:
-        return Finding(_TYPES[change.stage], _incident_data(change.incident, self._model))
+        return Finding(_TYPES[change.stage], _incident_data(change.incident, self.model))
 
 
 def _incident_data(incident: Incident, model: str) -> IncidentData:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.errors import ModelError
+from agent.vision.form import DetectorForm
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -28,16 +29,18 @@ Tensor = npt.NDArray[np.generic]
 
 
 class ModelEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One model of the manifest. `file` lies beside it; `input` says in words what it is fed."""
+    """One model of the manifest. `file` lies beside it; `input` says in words what it is fed, `form` to a program where
+    the model is a user's own detector."""
 
     id: str
     file: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]+$")]
     sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
-    kind: Literal["motion", "nanodet", "fire", "faces"]
+    kind: Literal["motion", "nanodet", "ssd", "yolox", "yolov8", "fire", "faces"]
     licence: str
     input: str
     source: str
-    card: str
+    card: str = ""
+    form: DetectorForm = DetectorForm()
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +68,7 @@ class Session:
     def __init__(self, facts: ModelFacts, session: InferenceSession) -> None:
         self.facts = facts
         self._session = session
+        self.inputs: tuple[str, ...] = tuple(one.name for one in session.get_inputs())
         self.outputs: tuple[str, ...] = tuple(output.name for output in session.get_outputs())
 
     def run(self, inputs: Mapping[str, Tensor]) -> list[npt.NDArray[np.float32]]:
@@ -84,11 +88,15 @@ class ModelStore:
         self._threads = threads
         self._manifest = _read_manifest(models_dir)
 
+    def find(self, model_id: str, kind: str) -> ModelEntry | None:
+        same = (entry for entry in self._manifest.models if entry.id == model_id and entry.kind == kind)
+        return next(same, None)
+
     def entry(self, model_id: str, kind: str) -> ModelEntry:
         """Raises ModelError when the manifest has no model of this id and kind."""
-        for entry in self._manifest.models:
-            if entry.id == model_id and entry.kind == kind:
-                return entry
+        found = self.find(model_id, kind)
+        if found is not None:
+            return found
         there = ", ".join(entry.id for entry in self._manifest.models if entry.kind == kind)
         raise ModelError(model=model_id, remedy=f"the {kind} models in {self._dir} are: {there or 'none'}")
 

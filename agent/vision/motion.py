@@ -13,7 +13,7 @@ import numpy.typing as npt
 from agent.errors import FrameShapeError
 from agent.units import NS_PER_S
 from agent.vision.geometry import Box
-from agent.vision.model import Session
+from agent.vision.model import ModelFacts, Session
 from agent.vision.standing import StandingPiece
 from agent.vision.unrest import Unrest
 
@@ -101,6 +101,10 @@ class MotionModel:
         self._last_ns: int | None = None
         self._unrest: Unrest | None = None
         self.mask: LumaImage = np.zeros((HEIGHT_PX, WIDTH_PX), np.uint8)
+
+    @property
+    def facts(self) -> ModelFacts:
+        return self._session.facts
 
     @property
     def is_still(self) -> bool:

@@ -9,13 +9,14 @@ import cv2
 
 from agent.units import NS_PER_S
 from agent.vision import peek
-from agent.vision.detector import BgrImage, Detector
+from agent.vision.detector import BgrImage
 from agent.vision.fire import FireModel, FireWatch
 from agent.vision.flame_sight import FlameSight
 from agent.vision.gate import Evidence, FirstGate, should_detect
 from agent.vision.geometry import Detection
 from agent.vision.motion import HEIGHT_PX, WIDTH_PX, LumaImage, Motion, MotionModel
 from agent.vision.peek import Peek
+from agent.vision.slot import ObjectDetector
 from agent.vision.track import Track, Tracker
 from agent.vision.view import View
 from agent.vision.view_facts import ViewFacts
@@ -70,7 +71,7 @@ class Pipeline:
     def __init__(
         self,
         motion: MotionModel,
-        detector: Detector | None,
+        detector: ObjectDetector | None,
         fire: FireModel | None = None,
         *,
         rate_fps: float,
@@ -93,6 +94,11 @@ class Pipeline:
         self._has_changed = True
         self._tracks: tuple[Track, ...] = ()
         self._counters = PipelineCounters()
+
+    @property
+    def model(self) -> str:
+        """What findings name as their model: the detector, or motion where there is none."""
+        return (self._motion if self._detector is None else self._detector).facts.name
 
     @property
     def counters(self) -> PipelineCounters:

@@ -80,7 +80,7 @@ class Watcher:
         began_s = time.process_time()
         ids = count(1)
         pipeline = self._sight.pipeline()
-        settings = ObserverSettings(self.detector, lambda: str(next(ids)), keeps_tracks=True)
+        settings = ObserverSettings(lambda: str(next(ids)), keeps_tracks=True)
         observer = Observer(pipeline, scene, settings)
         told: list[Told] = []
         for picture in pictures:

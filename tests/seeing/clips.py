@@ -46,7 +46,9 @@ def write_clip(
         stream.gop_size = gop_s * FPS
         stream.time_base = Fraction(1, FPS)
         if codec == "libx264":
-            stream.options = dict(x264) if x264 else {"preset": "ultrafast", "tune": "zerolatency", "x264-params": "scenecut=0"}
+            stream.options = (
+                dict(x264) if x264 else {"preset": "ultrafast", "tune": "zerolatency", "x264-params": "scenecut=0"}
+            )
         for index in range(round(seconds * FPS)):
             frame = av.VideoFrame.from_ndarray(draw(index), format="rgb24")
             frame.pts, frame.time_base = index, Fraction(1, FPS)

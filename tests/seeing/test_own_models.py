@@ -1,0 +1,97 @@
+"""Users put a detector into their folder while the node watches."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.config import VisionConfig
+from agent.processes.own_models import OwnModels
+from agent.processes.sight import Sight
+from agent.stage import Stage
+from tests.broker import wait_until
+from tests.conftest import ROOT
+from tests.vision.own_models import graph, install, yolov8_output
+
+CAR = (20, 12, 16, 8, 2, 0.72)
+PERSON = (50, 16, 4, 12, 0, 0.9)
+
+
+def _config(folder: Path, *, shadow: str = "") -> VisionConfig:
+    return VisionConfig(models_dir=str(ROOT / "models"), own_models_dir=str(folder), threads=1, shadow=shadow)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[tuple[Path, Sight]]:
+    """A folder with a detector that bears the shipped one's name, watched."""
+    folder = tmp_path / "own"
+    install(folder, {"nanodet-g-416": ("yolov8", graph(yolov8_output(CAR)))})
+    stop = threading.Event()
+    sight = Sight(_config(folder))
+    watcher = OwnModels(folder, sight, stop)
+    stage = Stage("own-models", watcher.run_once, stop=stop)
+    stage.start()
+    yield folder, sight
+    stop.set()
+    stage.join()
+    watcher.close()
+
+
+def test_a_model_of_the_users_goes_before_the_shipped_one_of_its_name(own: tuple[Path, Sight]) -> None:
+    _, sight = own
+    assert sight.serving.id == "nanodet-g-416" and not sight.serving.sha256.startswith("4e2238d6634d")
+
+
+def test_a_new_model_serves_soon_after_it_was_copied_and_pipelines_keep_their_tracks(
+    own: tuple[Path, Sight],
+) -> None:
+    folder, sight = own
+    before, pipeline = sight.serving.name, sight.pipeline()
+    install(folder, {"nanodet-g-416": ("yolov8", graph(yolov8_output(CAR, PERSON)))})
+    wait_until(lambda: sight.serving.name != before, "the new model was not taken")
+    assert pipeline.model == sight.serving.name and sight.problem == ""
+
+
+def test_a_model_that_does_not_match_its_hash_is_refused_with_the_reason_and_the_old_one_goes_on(
+    own: tuple[Path, Sight],
+) -> None:
+    folder, sight = own
+    before = sight.serving.name
+    install(folder, {"nanodet-g-416": ("yolov8", graph(yolov8_output(PERSON)))})
+    (folder / "nanodet-g-416.onnx").write_bytes(b"cut off")
+    wait_until(lambda: "damaged" in sight.problem, "the damaged model was not refused")
+    assert sight.serving.name == before
+    install(folder, {"nanodet-g-416": ("yolov8", graph(yolov8_output(PERSON)))})
+    wait_until(lambda: sight.serving.name != before and not sight.problem, "the mended model was not taken")
+
+
+def test_a_manifest_that_cannot_be_read_is_refused(own: tuple[Path, Sight]) -> None:
+    folder, sight = own
+    before = sight.serving.name
+    (folder / "manifest.json").write_text("{", encoding="utf-8")
+    wait_until(lambda: "manifest" in sight.problem, "the broken manifest was not refused")
+    assert sight.serving.name == before
+
+
+def test_the_shipped_detector_serves_while_another_is_on_trial(tmp_path: Path) -> None:
+    install(tmp_path, {"mine": ("yolov8", graph(yolov8_output(CAR)))})
+    sight = Sight(_config(tmp_path, shadow="mine"))
+    assert sight.serving.sha256.startswith("4e2238d6634d")
+    assert sight.trial is not None and sight.trial.model.id == "mine"
+    assert not sight.reload()
+
+
+def test_a_folder_that_is_not_there_is_made_and_watched(tmp_path: Path) -> None:
+    sight = Sight(_config(tmp_path / "later"))
+    watcher = OwnModels(tmp_path / "later", sight, threading.Event())
+    install(tmp_path / "later", {"nanodet-g-416": ("yolov8", graph(yolov8_output(CAR)))})
+
+    def is_taken() -> bool:
+        watcher.run_once()
+        return not sight.serving.sha256.startswith("4e2238d6634d")
+
+    wait_until(is_taken, "it was not noticed")
+    watcher.close()
