@@ -99,13 +99,22 @@ class SmallNode(SmallSide):
     """Owned by the thread that made it; its uplink has its own. `folder` keeps the store, so that a node made there
     again goes on where it was."""
 
-    def __init__(self, folder: Path, address: NodeAddress, url: str, *, spread_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        address: NodeAddress,
+        url: str,
+        *,
+        spread_s: float = 0.0,
+        protocol: Literal["5", "3.1.1"] = "5",
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         super().__init__()
         self.address = address
         self.origin = Origin(address, _BOOT_ID, _MAX_BYTES)
         self.conn = open_store(folder)
-        options = UplinkOptions(BrokerConfig(url, connect_spread_s=spread_s), self.origin, lambda: open_store(folder))
+        broker = BrokerConfig(url, protocol=protocol, connect_spread_s=spread_s)
+        options = UplinkOptions(broker, self.origin, lambda: open_store(folder))
         self.uplink = Uplink(options, self)
         with transaction(self.conn):
             ensure_state(self.conn)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agent import log
 from tests.broker import Broker
-from tests.faults import campaigns, clocks, disks, forgeries, fuzz, keeping, machine, modes, outage, sound
+from tests.faults import campaigns, clocks, disks, forgeries, fuzz, keeping, machine, modes, nats, outage, sound
 from tests.recording import evidence
 from tests.rigs.films import FilmSettings, make_film
 from tests.rigs.rtsp import RtspCamera
@@ -31,6 +31,7 @@ _FUZZ_S = 60.0
 _MACHINE_CUTS = 20
 _MODE_KILLS = 10
 _FORGERIES = 20_000
+_REPLICATED = 10_000
 
 
 def main(names: list[str]) -> int:
@@ -57,6 +58,7 @@ def main(names: list[str]) -> int:
             root / "broker", lambda here, broker: campaigns.broker_outage(here, broker, _OUTAGE_S)
         )
         todo["outage"] = lambda: outage.outage(root / "outage")
+        todo["nats"] = lambda: nats.nats(root / "nats", _REPLICATED)
         todo["modes"] = lambda: _with_broker(
             root / "modes", lambda here, broker: modes.killed_in_an_incident(here, broker, _MODE_KILLS)
         )

@@ -74,11 +74,12 @@ class Waiting:
 class NodeProcess:
     """One process at a time on one store."""
 
-    def __init__(self, folder: Path, url: str, scale: Scale) -> None:
+    def __init__(self, folder: Path, url: str, step_ns: int, protocol: str = "5") -> None:
         self.folder = folder
         self.store = folder / STORE_NAME
         self._url = url
-        self._step_ns = OUTAGE_NS // scale.outage
+        self._step_ns = step_ns
+        self._protocol = protocol
         self._log = folder.with_suffix(".log")
         self._process: subprocess.Popen[bytes] | None = None
         self._starts = 0
@@ -87,7 +88,7 @@ class NodeProcess:
         """It makes events until its store has counted so many, and then only talks."""
         self._starts += 1
         argv = [sys.executable, "-m", "tests.faults.outage_node", str(self.folder), self._url]
-        argv += [str(until), str(self._step_ns), str(self._starts)]
+        argv += [str(until), str(self._step_ns), str(self._starts), self._protocol]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(argv, stdout=log, stderr=log)
 
@@ -150,7 +151,7 @@ class _Outage:
         self._serve = Serve(
             folder / "office", folder / "centre", "--broker", self._broker.url, "--name", "outage-centre"
         )
-        self._node = NodeProcess(folder / "node", self._broker.url, scale)
+        self._node = NodeProcess(folder / "node", self._broker.url, OUTAGE_NS // scale.outage)
         self._chance = random.Random(72)
         self._lines: list[str] = []
 
@@ -251,7 +252,7 @@ class _Outage:
             missing = store.missing(ADDRESS.urn)
         finally:
             store.close()
-        centre = _events(self._serve.store / EVENTS_NAME)
+        centre = events_of_lane_a(self._serve.store / EVENTS_NAME)
         assert set(centre) == {old, new}, centre.keys()
         for told, stored in ((centre[old], kept), (centre[new], after)):
             assert sorted(stored) == list(range(1, len(stored) + 1)), "the node's numbers have a hole"
@@ -268,7 +269,7 @@ class _Outage:
         ]
 
 
-def _events(path: Path) -> dict[str, dict[int, str]]:
+def events_of_lane_a(path: Path) -> dict[str, dict[int, str]]:
     """What the centre has of lane a: ids by sequence, by epoch."""
     conn = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
     try:

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from agent.bench.smallnode import SmallNode
 from agent.contract import events
@@ -42,8 +43,8 @@ END;
 class OutageNode(SmallNode):
     """Its events are stamped as if each came a fixed time after the one before."""
 
-    def __init__(self, folder: Path, url: str, step_ns: int) -> None:
-        super().__init__(folder, ADDRESS, url)
+    def __init__(self, folder: Path, url: str, step_ns: int, protocol: Literal["5", "3.1.1"]) -> None:
+        super().__init__(folder, ADDRESS, url, protocol=protocol)
         self.conn.executescript(_TRUTH)
         self._step_ns = step_ns
 
@@ -82,11 +83,11 @@ def _incident(begin_s: float) -> IncidentData:
     )
 
 
-def main(folder: Path, url: str, until: int, step_ns: int, seed: int) -> None:
+def main(folder: Path, url: str, until: int, step_ns: int, *, seed: int, protocol: Literal["5", "3.1.1"]) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     chance = random.Random(seed)
-    node = OutageNode(folder, url, step_ns)
+    node = OutageNode(folder, url, step_ns, protocol)
     node.uplink.start()
     try:
         while (made := node.made()) < until and not stop.is_set():
@@ -113,4 +114,11 @@ def truth(store: Path, lane: str) -> dict[str, dict[int, str]]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
+    main(
+        Path(sys.argv[1]),
+        sys.argv[2],
+        int(sys.argv[3]),
+        int(sys.argv[4]),
+        seed=int(sys.argv[5]),
+        protocol="5" if sys.argv[6] == "5" else "3.1.1",
+    )

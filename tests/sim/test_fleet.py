@@ -20,8 +20,8 @@ from tests.broker import MOSQUITTO
 
 @pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 def test_a_fleet_outlives_its_brokers_death_and_loses_no_incident(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "agent", "fleet-sim", "--nodes", "40", "--processes", "2", "--spread", "2"]
-    command += ["--outage", "1", "--incidents", "2", "--data", str(tmp_path), "--json"]
+    command = [sys.executable, "-m", "agent", "fleet-sim", "--nodes", "40", "--processes", "2", "--spread", "1"]
+    command += ["--outage", "0.5", "--incidents", "2", "--data", str(tmp_path), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr + done.stdout
     told = json.loads(done.stdout)
