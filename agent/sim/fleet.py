@@ -126,11 +126,13 @@ class _Trial:
         born_s = _seconds(began_ns, max(born.values()))
         self._say(f"{len(born)} nodes born within {born_s:.1f} s")
         self._tell_and_wait()
+        killed_ns = time.monotonic_ns()
         back_ns = self._restart()
         self._crew.order(self._burst)
-        self._wait_for_return(back_ns)
-        returned = self._crew.births(back_ns)
-        times_s = sorted(_seconds(back_ns, each) for each in returned.values())
+        self._wait_for_return(killed_ns)
+        # The first may be connected before it is seen that the broker listens.
+        returned = self._crew.births(killed_ns)
+        times_s = sorted(max(0.0, _seconds(back_ns, each)) for each in returned.values())
         returns = "".join(f"{each:.3f}\n" for each in times_s)
         (self._options.folder / "returns.txt").write_text(returns, encoding="utf-8")
         self._say(f"{len(times_s)} back, the last after {times_s[-1] if times_s else 0:.1f} s")
@@ -172,10 +174,10 @@ class _Trial:
         self._say(f"broker killed, and back after {self._options.outage_s:.0f} s without what it knew")
         return back_ns
 
-    def _wait_for_return(self, back_ns: int) -> None:
+    def _wait_for_return(self, killed_ns: int) -> None:
         until_s = time.monotonic() + _BACK_LIMIT_S
         pause = threading.Event()
-        while len(self._crew.births(back_ns)) < self._options.nodes and time.monotonic() < until_s:
+        while len(self._crew.births(killed_ns)) < self._options.nodes and time.monotonic() < until_s:
             self._check()
             pause.wait(_POLL_S)
 
