@@ -42,25 +42,34 @@ cluster {{ name: wayside, listen: "{LOOPBACK}:{self.route}", routes: [{others}] 
 mqtt {{ host: "{LOOPBACK}", port: {self.mqtt}, ack_wait: "10s", max_ack_pending: 1000, stream_replicas: 3 }}
 """
         )
-        with (self.folder / "nats.log").open("ab") as log:
-            self.process = subprocess.Popen([NATS or "", "-c", str(config)], stdout=log, stderr=log)
+        self.process = run_nats(self.folder)
 
     def is_healthy(self) -> bool:
-        """Whether it has found its place among the three, as it says itself."""
-        connection = http.client.HTTPConnection(LOOPBACK, self._http, timeout=2)
-        try:
-            connection.request("GET", "/healthz")
-            return connection.getresponse().status == http.client.OK
-        except OSError:
-            return False
-        finally:
-            connection.close()
+        return is_healthy(self._http)
 
     def kill(self) -> None:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+
+def run_nats(folder: Path) -> subprocess.Popen[bytes]:
+    """A server on the `nats.conf` of this folder."""
+    with (folder / "nats.log").open("ab") as log:
+        return subprocess.Popen([NATS or "", "-c", str(folder / "nats.conf")], stdout=log, stderr=log)
+
+
+def is_healthy(monitor_port: int) -> bool:
+    """Whether a server has found its place among the three, as it says itself."""
+    connection = http.client.HTTPConnection(LOOPBACK, monitor_port, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.client.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
 
 
 class NatsCluster:
