@@ -25,15 +25,21 @@ _CELLS: Final = 52
 _LEAST_SCORE: Final = 0.3
 # The mean of the best four cells is a place's score: one cell of 8 x 8 pixels may be anything.
 _BEST_CELLS: Final = 4
-# A look costs what the detector's does. One a second where something flickers, two where the last one was suspicious.
+# A look costs what the detector's does. One a second where something flickers; at every second analysed picture where
+# the last one was suspicious, but for half a minute: by then it is told, or a cloud that hangs about.
 _LOOK_NS: Final = NS_PER_S
-_CLOSER_LOOK_NS: Final = NS_PER_S // 2
+_CLOSER_LOOK_NS: Final = NS_PER_S * 4 // 10
+_CLOSER_FOR_NS: Final = 30 * NS_PER_S
 # The part of the picture around a flickering place that is looked at: half of its shorter side, so that a flame of 40
 # pixels of a 1080p picture is 30 of the model's.
 _CROP_SHARE: Final = 0.5
 _MOST_SPOTS: Final = 3
-# What is looked at again at once.
+# What is looked at again at once. Smoke is so only where it moves, as the rule asks of it (agent.scene.rules.fire).
 _SUSPICIOUS: Final = 0.5
+_SMOKY: Final = 0.6
+_SMOKY_FLICKER: Final = 1.5
+# Smoke-like things hang about for hours: of three looks one goes to the other places.
+_SMOKE_TURNS: Final = 3
 _WHOLE: Final = Box(0.0, 0.0, 1.0, 1.0)
 
 Scores = npt.NDArray[np.float32]
@@ -84,7 +90,7 @@ class Picture(Protocol):
 
 
 class FireWatch:
-    """Follows what flickers and looks at it closely: each second, or twice where it looked like fire."""
+    """Follows what flickers and looks at it closely: each second, and oftener where it looked like fire or smoke."""
 
     def __init__(self, model: FireModel) -> None:
         self._model = model
@@ -92,6 +98,8 @@ class FireWatch:
         self._due_ns = 0
         self._turn = 0
         self._suspect: Box | None = None
+        self._smoke: Box | None = None
+        self._suspected_ns: int | None = None
         self.looks = 0
 
     def update(self, picture: Picture, luma: LumaImage, media_ns: int) -> tuple[FlameSight, ...] | None:
@@ -108,7 +116,18 @@ class FireWatch:
         sights = self._look(picture.bgr(), spots)
         flames = [one for one in sights if one.kind is Burning.FIRE and one.score >= _SUSPICIOUS and one.flicker > 0]
         self._suspect = max(flames, key=lambda one: one.score * one.flicker).box if flames else None
-        self._due_ns = media_ns + (_CLOSER_LOOK_NS if flames else _LOOK_NS)
+        smokes = [one for one in sights if _is_smoky(one)]
+        if smokes:
+            self._smoke = max(smokes, key=lambda one: one.score).box
+        elif self._turn % _SMOKE_TURNS:
+            # It was looked for, and is not there.
+            self._smoke = None
+        if not flames and self._smoke is None:
+            self._suspected_ns = None
+        elif self._suspected_ns is None:
+            self._suspected_ns = media_ns
+        is_fresh = self._suspected_ns is not None and media_ns - self._suspected_ns < _CLOSER_FOR_NS
+        self._due_ns = media_ns + (_CLOSER_LOOK_NS if is_fresh else _LOOK_NS)
         return sights
 
     def _view(self, bgr: BgrImage, spots: tuple[Spot, ...]) -> Box:
@@ -117,6 +136,8 @@ class FireWatch:
         if self._suspect is not None:
             return _around(self._suspect, bgr)
         self._turn += 1
+        if self._smoke is not None and self._turn % _SMOKE_TURNS:
+            return _around(self._smoke, bgr)
         others = [*(_around(spot.box, bgr) for spot in spots[1:]), _WHOLE]
         return _around(spots[0].box, bgr) if self._turn % 2 else others[self._turn // 2 % len(others)]
 
@@ -131,6 +152,10 @@ class FireWatch:
             for kind, box, score in self._model.look(crop)
             for placed in (_placed(box, view),)
         )
+
+
+def _is_smoky(sight: FlameSight) -> bool:
+    return sight.kind is Burning.SMOKE and sight.score >= _SMOKY and sight.flicker >= _SMOKY_FLICKER
 
 
 def _around(box: Box, bgr: BgrImage) -> Box:

@@ -19,6 +19,7 @@ from agent.scene.grammar import Scene
 from agent.units import NS_PER_S
 from agent.vision.model import Session
 from agent.vision.motion import MotionModel
+from agent.vision.slot import DetectorSlot
 from tests.eval.cache import CachedDetector
 
 SCENES = Path(__file__).parent / "scenes"
@@ -54,11 +55,12 @@ class Watcher:
         self._sight = Sight(VisionConfig(rate_fps=rate_fps))
         if uses_cache:
             # The one place that knows how Sight keeps it: so the frame runs whatever a pipeline is made of.
-            vars(self._sight)["_detector"] = CachedDetector(vars(self._sight)["_detector"])
+            slot: DetectorSlot = vars(self._sight)["_slot"]
+            slot.put(CachedDetector(vars(slot)["_serving"]), None)
 
     @property
     def detector(self) -> str:
-        return self._sight.detector.name
+        return self._sight.serving.name
 
     @property
     def motion(self) -> str:

@@ -53,7 +53,7 @@ def test_what_is_wilder_than_anything_but_flames_may_look_a_little_less_like_the
 
 def test_a_fire_that_comes_out_elsewhere_goes_on_with_less_and_none_begins_so() -> None:
     elsewhere = [flame(Box(0.1, 0.2, 0.1, 0.1), score=0.4, flicker=5)]
-    rule = burning_rules()[0]
+    _, rule = burning_rules()
     looks = [elsewhere] * 4 + [[flame()]] * 4 + [elsewhere] * 12
     burns = [
         bool(rule.update(Moment(number * NS_PER_S // 2, (), flames=sights))) for number, sights in enumerate(looks)
@@ -72,7 +72,7 @@ def test_a_place_where_nothing_is_seen_any_more_is_forgotten() -> None:
 def test_smoke_takes_longer_than_fire() -> None:
     smoke = flame(kind=Burning.SMOKE, flicker=3.0)
     assert told([[smoke]] * 12) == {IncidentKind.SMOKE: 3.0}
-    assert told([[flame(kind=Burning.SMOKE, score=0.6)]] * 20) == {}
+    assert told([[flame(kind=Burning.SMOKE, score=0.6, flicker=3.0)]] * 20) == {}
 
 
 def burning_scene(text: str) -> list[str]:
@@ -92,3 +92,11 @@ def test_a_scene_may_switch_it_off_or_mask_the_place() -> None:
     assert "incident.opened" not in burning_scene("[fire]\nenabled = false\n")
     mask = "[[mask]]\npolygon = [[0.3, 0.4], [0.6, 0.4], [0.6, 0.7], [0.3, 0.7]]\n"
     assert "incident.opened" not in burning_scene(mask)
+
+
+def test_small_flames_under_smoke_are_fire_and_far_from_it_are_not() -> None:
+    smoke = flame(Box(0.4, 0.25, 0.2, 0.3), kind=Burning.SMOKE, flicker=3.0)
+    weak = flame(score=0.4, flicker=7)
+    assert told([[smoke, weak]] * 12) == {IncidentKind.SMOKE: 3.0, IncidentKind.FIRE: 3.0}
+    elsewhere = flame(Box(0.9, 0.9, 0.05, 0.05), score=0.4, flicker=7)
+    assert told([[smoke, elsewhere]] * 12) == {IncidentKind.SMOKE: 3.0}

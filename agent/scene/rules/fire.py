@@ -16,7 +16,8 @@ from agent.vision.geometry import Box, union
 @dataclass(frozen=True, slots=True)
 class _Terms:
     """What it takes: looks that agree, over some time, their mean score, and how restless the place is. What is much
-    more restless than that may look a little less like it. Once told, it goes on with less of both."""
+    more restless than that may look a little less like it; so may what has its witness beside it. Once told, it goes on
+    with less of both."""
 
     kind: IncidentKind
     burning: Burning
@@ -26,6 +27,8 @@ class _Terms:
     flicker: float
     wild_score: float
     wild_flicker: float
+    beside_score: float
+    beside_flicker: float
     stay_score: float
     stay_flicker: float
 
@@ -43,6 +46,9 @@ _FIRE = _Terms(
     flicker=8.0,
     wild_score=0.45,
     wild_flicker=10.0,
+    # Small flames under smoke: it is told by now that something burns there, and where the flames are is the question.
+    beside_score=0.35,
+    beside_flicker=6.0,
     stay_score=0.35,
     stay_flicker=4.0,
 )
@@ -54,9 +60,11 @@ _SMOKE = _Terms(
     lasts_ns=3 * NS_PER_S,
     score=0.7,
     flicker=1.5,
-    # Nothing is smoke for being restless.
-    wild_score=0.7,
-    wild_flicker=1.5,
+    # Steam and clouds drift; what rolls like this is driven by heat.
+    wild_score=0.6,
+    wild_flicker=5.0,
+    beside_score=0.7,
+    beside_flicker=1.5,
     stay_score=0.5,
     stay_flicker=1.0,
 )
@@ -78,11 +86,16 @@ class _Place:
 
 
 class BurningRule:
-    """Fire or smoke. Places are followed from look to look; one that stays suspicious long enough is told."""
+    """Fire or smoke. Places are followed from look to look; one that stays suspicious long enough is told.
 
-    def __init__(self, terms: _Terms) -> None:
+    witness: the rule whose places make those beside them likelier; it is updated first.
+    """
+
+    def __init__(self, terms: _Terms, witness: BurningRule | None = None) -> None:
         self._terms = terms
+        self._witness = witness
         self._places: list[_Place] = []
+        self._told: list[Box] = []
         self._lit_ns: int | None = None
 
     @property
@@ -98,6 +111,7 @@ class BurningRule:
         self._places = [place for place in self._places if now_ns - place.last_ns <= _FORGET_NS]
         is_lit = self._lit_ns is not None and now_ns - self._lit_ns < _LIT_NS
         burning = [place for place in self._places if self._burns(place) or (is_lit and self._burns_on(place))]
+        self._told = [place.box for place in burning]
         if burning:
             self._lit_ns = max(place.last_ns for place in burning)
         return [_hit(place) for place in sorted(burning, key=lambda each: each.since_ns)]
@@ -105,8 +119,13 @@ class BurningRule:
     def _take(self, sight: FlameSight, now_ns: int) -> None:
         for place in self._places:
             if _is_near(place.box, sight.box):
-                place.box = sight.box if now_ns > place.last_ns else union(place.box, sight.box)
-                place.last_ns = now_ns
+                if now_ns == place.last_ns:
+                    # Another piece in the same look: a look says once how much a place burns.
+                    place.box = union(place.box, sight.box)
+                    place.scores[-1] = max(place.scores[-1], sight.score)
+                    place.flickers[-1] = max(place.flickers[-1], sight.flicker)
+                    return
+                place.box, place.last_ns = sight.box, now_ns
                 place.scores.append(sight.score)
                 place.flickers.append(sight.flicker)
                 del place.scores[: -self._terms.looks], place.flickers[: -self._terms.looks]
@@ -116,12 +135,18 @@ class BurningRule:
     def _burns(self, place: _Place) -> bool:
         terms = self._terms
         score, flicker = fmean(place.scores), fmean(place.flickers)
+        beside = self._witness._told if self._witness is not None else []
         return (
             len(place.scores) >= terms.looks
             and place.last_ns - place.since_ns >= terms.lasts_ns
             and (
                 (score >= terms.score and flicker >= terms.flicker)
                 or (score >= terms.wild_score and flicker >= terms.wild_flicker)
+                or (
+                    score >= terms.beside_score
+                    and flicker >= terms.beside_flicker
+                    and any(_is_near(place.box, box) for box in beside)
+                )
             )
         )
 
@@ -140,5 +165,6 @@ def _hit(place: _Place) -> Hit:
 
 
 def burning_rules() -> list[BurningRule]:
-    """Fire, then smoke; each camera has both unless its scene says no."""
-    return [BurningRule(_FIRE), BurningRule(_SMOKE)]
+    """Smoke, then fire; each camera has both unless its scene says no."""
+    smoke = BurningRule(_SMOKE)
+    return [smoke, BurningRule(_FIRE, witness=smoke)]
