@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from agent.errors import RegisterError
 from provisioning.broker.acl import Member, NodeRow, access_list
 from provisioning.broker.settings import MAX_PACKET_BYTES
 
@@ -47,9 +48,13 @@ class Subjects:
 
 
 def cluster_settings(server: ClusterServer, nodes: Iterable[NodeRow], members: Sequence[Member]) -> str:
-    """The whole file; a reload (SIGHUP) takes on changed clients and ends those that are gone. Raises RegisterError as
-    `access_list`."""
-    users = "\n".join(_user_line(name, allowed) for name, allowed in subjects(access_list(nodes, members)).items())
+    """The whole file; a reload (SIGHUP) takes on changed clients and ends those that are gone. Raises RegisterError
+    for a list of nobody, and as `access_list`."""
+    clients = subjects(access_list(nodes, members))
+    if not clients:
+        # Whether a server with an empty list lets in nobody or everybody shall be no question of its version.
+        raise RegisterError(reason="nobody", remedy="let a receiver in first: `wayside-provision office member`")
+    users = "\n".join(_user_line(name, allowed) for name, allowed in clients.items())
     routes = ", ".join(f'"nats-route://{each}"' for each in server.routes)
     tls = (
         f'cert_file: "{server.folder}/broker.pem", key_file: "{server.folder}/broker.key",'

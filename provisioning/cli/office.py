@@ -11,7 +11,7 @@ import typer
 from agent.cli.faults import explained
 from agent.cli.settings import JsonOption, json_line
 from agent.errors import RegisterError
-from provisioning.cli import office_broker, office_node, office_person, office_site
+from provisioning.cli import office_broker, office_cluster, office_node, office_person, office_site
 from provisioning.cli.office_options import HERE, OfficeOption, OutOption, now_s, opened
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ app = typer.Typer(name="office", help="The office's tool: register, work orders,
 app.add_typer(office_site.app)
 office_node.add_commands(app)
 office_broker.add_commands(app)
+office_cluster.add_commands(app)
 office_person.add_commands(app)
 
 

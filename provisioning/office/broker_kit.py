@@ -26,7 +26,7 @@ def keep_in_step(office: Office, kit: Path, names: Sequence[str], listening: Lis
     """
     paths = KitPaths(kit.absolute())
     wanted = tuple(names) or (urlsplit(office.settings().broker_url).hostname or "",)
-    pair = _certificate(office, paths, wanted, now_s=now_s)
+    pair = current_certificate(office, paths.certificate, paths.key, wanted, now_s=now_s)
     papers = Papers(office.ca_bundle(), office.crl_bundle(now_s=now_s), pair.certificate, pair.key)
     members = [Member(each.name, Role(each.role.value), each.org, each.sites) for each in office.members()]
     return synchronise(paths, Register(office.acl_nodes(), members, papers), listening, now_s=now_s)
@@ -45,10 +45,10 @@ def file_member(office: Office, name: str, folder: Path, *, now_s: int) -> None:
     put(folder / f"{name}.key", pair.key)
 
 
-def _certificate(office: Office, paths: KitPaths, names: Sequence[str], *, now_s: int) -> KeyPair:
-    """The one in the kit as long as it is good: a new one each time would make the broker load it each time."""
-    if paths.certificate.is_file() and paths.key.is_file():
-        pair = KeyPair(paths.certificate.read_text("ascii"), paths.key.read_text("ascii"))
+def current_certificate(office: Office, certificate: Path, key: Path, names: Sequence[str], *, now_s: int) -> KeyPair:
+    """The one in these files as long as it is good: a new one each time would make the broker load it each time."""
+    if certificate.is_file() and key.is_file():
+        pair = KeyPair(certificate.read_text("ascii"), key.read_text("ascii"))
         if _is_good(pair.certificate, office.centre_ca_pem(), names, now_s=now_s):
             return pair
     return office.server_certificate(names, now_s=now_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.errors import RegisterError
 from agent.messaging.broker import BrokerEvent, BrokerOptions, Confirmed, Connected, Disconnected, Message, Publication
 from agent.messaging.client import BrokerClient
 from agent.signing import key_to_pem, make_key
@@ -19,8 +21,10 @@ from provisioning.broker.cluster import ClusterServer, cluster_settings, subject
 from tests.broker import LOOPBACK, unused_port, wait_until
 from tests.broker_kit.conftest import CENTRE, DESK, NEIGHBOUR, OURS, PARTNER, STRANGER
 from tests.broker_kit.kit import Identity
+from tests.broker_kit.test_command import provision
 from tests.enrolment.papers import Authority, pem_of
 from tests.rigs.nats import NATS, is_healthy, run_nats
+from tests.serve.rig import make_office
 
 EVENT = OURS.address.event("c01", "incident")
 
@@ -197,3 +201,32 @@ def test_a_node_taken_off_the_list_is_out_at_the_next_reload(cluster: ShippedClu
         cluster.rows = [OURS, NEIGHBOUR, STRANGER]
         cluster.reload()
         wait_until(lambda: len(node.of(Connected)) > 1, "it is not let in again")
+
+
+def test_a_list_of_nobody_is_refused() -> None:
+    server = ClusterServer(name="n1", folder="/kit", routes=(), route_address=LOOPBACK)
+    with pytest.raises(RegisterError, match="nobody"):
+        cluster_settings(server, [], [])
+
+
+def test_the_command_writes_three_folders_that_the_server_takes_and_changes_nothing_twice(tmp_path: Path) -> None:
+    if NATS is None:
+        pytest.skip("nats-server is not installed")
+    make_office(tmp_path / "office")
+    argv = ["cluster", "--out", str(tmp_path / "nats"), "--json"]
+    argv += [word for number in (1, 2, 3) for word in ("--server", f"10.0.0.{number}")]
+    first = provision(tmp_path / "office", *argv, "--home", str(tmp_path / "nats" / "n1"))
+    assert first.returncode == 0, first.stderr
+    changed = ["broker.key", "broker.pem", "clients-ca.pem", "nats.conf"]
+    assert [each["changed"] for each in json.loads(first.stdout)["servers"]] == [changed] * 3
+    again = provision(tmp_path / "office", *argv, "--home", str(tmp_path / "nats" / "n1"))
+    assert [each["changed"] for each in json.loads(again.stdout)["servers"]] == [[]] * 3
+    for number in (1, 2, 3):
+        folder = tmp_path / "nats" / f"n{number}"
+        tried = subprocess.run(
+            [NATS, "-t", "-c", str(folder / "nats.conf")], capture_output=True, text=True, check=False
+        )
+        assert tried.returncode == 0, tried.stderr
+        assert (folder / "broker.key").stat().st_mode & 0o077 == 0
+    two = provision(tmp_path / "office", *argv[:-2])
+    assert two.returncode == 2 and "--server" in two.stderr
