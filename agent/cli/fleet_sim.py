@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -11,6 +12,17 @@ import typer
 
 from agent.cli.faults import EXIT_FAILED, explained
 from agent.cli.settings import JsonOption
+
+# In the field each node syncs a card of its own. On one disk thousands of syncs meet: seen, the file system stood still
+# for 0.6 s, and the nodes due in it came in the next second.
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of a random name is made within
+_BYTES_OF_A_NODE = 256 << 10
+
+
+def _scratch(nodes: int) -> Path | None:
+    """Where stores go unless told; None: where temporary files go."""
+    is_roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > nodes * _BYTES_OF_A_NODE
+    return _MEMORY if is_roomy else None
 
 
 @explained
@@ -22,7 +34,7 @@ def fleet_sim(
     outage: Annotated[float, typer.Option(min=0, help="seconds without a broker")] = 20.0,
     incidents: Annotated[int, typer.Option(min=0, help="of each node in each of three bursts")] = 1,
     health: Annotated[float, typer.Option(min=1, help="seconds between a node's health messages")] = 60.0,
-    data: Annotated[Path | None, typer.Option(help="folder for stores and logs; kept")] = None,
+    data: Annotated[Path | None, typer.Option(help="folder for stores and logs; kept. Default: memory")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """A fleet is born, its mosquitto is killed and returns; bursts of incidents before, meanwhile and after. Exit 1
@@ -34,7 +46,7 @@ def fleet_sim(
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    with tempfile.TemporaryDirectory(prefix="wayside-fleet-") as name:
+    with tempfile.TemporaryDirectory(prefix="wayside-fleet-", dir=_scratch(nodes)) as name:
         options = FleetOptions(
             nodes=nodes,
             processes=min(processes, nodes),
