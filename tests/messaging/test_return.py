@@ -7,7 +7,9 @@ from bisect import bisect_left
 
 import pytest
 
-from agent.messaging.client import loses_place, retry_backoff
+from agent.messaging.broker import BrokerEvent, BrokerOptions, Connected, Disconnected
+from agent.messaging.client import BrokerClient, loses_place, retry_backoff
+from tests.broker import Broker, wait_until
 
 SPREAD_S = 30.0
 FLEET = 5_000
@@ -61,3 +63,22 @@ def test_a_place_is_drawn_anew_only_by_those_who_lost_the_broker_in_one_moment(
 def test_a_client_of_its_own_is_soon_back() -> None:
     backoff = retry_backoff(0.0)
     assert [backoff.delay_s(failures, 0.5) for failures in (1, 2, 3, 20)] == [0.5, 1.0, 2.0, 60.0]
+
+
+def test_one_of_a_fleet_comes_back_to_a_broker_that_was_killed_under_it_and_stayed_away(broker: Broker) -> None:
+    events: list[BrokerEvent] = []
+    client = BrokerClient(BrokerOptions(broker.url, "n1", connect_spread_s=0.2), events.append)
+
+    def count(kind: type[BrokerEvent]) -> int:
+        return sum(isinstance(event, kind) for event in list(events))
+
+    client.start()
+    try:
+        wait_until(lambda: count(Connected) == 1, "it does not connect")
+        broker.kill()
+        # The connection that was lost, and attempts that nobody answered.
+        wait_until(lambda: count(Disconnected) >= 3, "it does not try again")
+        broker.start()
+        wait_until(lambda: count(Connected) == 2, "it does not come back")
+    finally:
+        client.close(0.0)
