@@ -27,7 +27,10 @@ from agent.messaging.refusals import tls_context
 from agent.stage import Backoff, Stage
 
 # Events first: what is told of them should not wait for a province's retained facts.
-_HEARS: Final = ("evt/#", "state", "info", "reported", "alert/#", "cam/+/state", "ack")
+_HEARS: Final = (
+    *("evt/#", "cmd/+", "rsp/+", "state", "info", "health"),
+    *("reported", "alert/#", "cam/+/state", "cam/+/traffic", "ack"),
+)
 # mosquitto sends a whole backlog at once. Beyond this the connection is ended and the rest comes again.
 _INBOX_ITEMS: Final = 200_000
 _INBOX_BYTES: Final = 256 * 2**20

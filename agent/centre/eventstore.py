@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from agent.centre import requestbook
 from agent.centre.acks import Coverage, NumberRange, ack_of
+from agent.centre.asked import AnswerArrival, AskArrival
 from agent.centre.intake import AckArrival, Arrival, EventArrival, FactArrival, Misfit
 from agent.centre.missing import Absence, Missing, absent
 from agent.contract.events import Lane
@@ -82,6 +84,10 @@ class EventStore:
                         self._keep_fact(arrival, done)
                     case AckArrival():
                         self._keep_ack(arrival)
+                    case AskArrival():
+                        requestbook.keep_ask(self._conn, arrival, wall_ns)
+                    case AnswerArrival():
+                        requestbook.keep_answer(self._conn, arrival, wall_ns)
                     case Misfit():
                         self._keep_misfit(arrival, done)
             self._write_off(done)
@@ -152,6 +158,8 @@ class EventStore:
             coverage.take(position.sequence)
             done.lanes.add(key)
             done.events.append(arrival)
+            if arrival.clip is not None:
+                requestbook.keep_clip(self._conn, arrival.address, arrival.clip, done.wall_ns)
             if arrival.shed is not None:
                 self._account((source, position.epoch, Lane.B), arrival.shed, "shed", done)
             return

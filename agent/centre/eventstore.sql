@@ -66,3 +66,25 @@ CREATE TABLE IF NOT EXISTS misfit (
     received_ns INTEGER NOT NULL,
     payload     BLOB    NOT NULL
 ) STRICT;
+
+-- Requests to nodes and their answers. Owner: agent/centre/requestbook.py. `asked_ns` is null where only the answer was
+-- seen, `answered_ns` before the first word.
+CREATE TABLE IF NOT EXISTS request (
+    source      TEXT    NOT NULL,
+    jti         TEXT    NOT NULL,
+    name        TEXT    NOT NULL,
+    actor       TEXT    NOT NULL DEFAULT '',
+    role        TEXT    NOT NULL DEFAULT '',
+    purpose     TEXT    NOT NULL DEFAULT '',
+    case_ref    TEXT    NOT NULL DEFAULT '',
+    camera      TEXT    NOT NULL DEFAULT '',
+    start       TEXT    NOT NULL DEFAULT '',
+    stop        TEXT    NOT NULL DEFAULT '',
+    asked_ns    INTEGER,
+    answered_ns INTEGER,
+    outcome     TEXT    NOT NULL,
+    progress    REAL,
+    reason      TEXT    NOT NULL DEFAULT '',
+    message     TEXT    NOT NULL DEFAULT '',
+    PRIMARY KEY (source, jti)
+) STRICT, WITHOUT ROWID;

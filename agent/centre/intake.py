@@ -1,4 +1,4 @@
-"""What a message of the fleet is to the store: an event, a fact, or a misfit to look at. Pure."""
+"""What a message of the fleet is to the store: an event, a fact, a request, or a misfit to look at. Pure."""
 
 from __future__ import annotations
 
@@ -6,28 +6,39 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.centre.acks import LAST_SEQUENCE, NumberRange
+from agent.centre.asked import AnswerArrival, AskArrival, read_answer, read_ask
 from agent.contract.envelope import Envelope, WirePosition, data_of, decode_envelope, event_topic
 from agent.contract.events import LANES, Lane, ShedData, type_word
+from agent.contract.records import ClipData
 from agent.contract.states import Ack, NodeState, Presence
 from agent.contract.topics import NodeAddress, ParsedTopic, TopicKind, parse_topic
 from agent.contract.wire import MAX_MESSAGE_BYTES, decode, parse_sequence
 from agent.errors import WireError
 
-# Retained facts of which the newest is kept; `health` is QoS 0, out of date within three minutes, and left out.
+# Facts of which the newest is kept with its instant: whoever shows `health` or traffic says how old they are.
 _FACTS: Final = frozenset(
-    {TopicKind.STATE, TopicKind.INFO, TopicKind.REPORTED, TopicKind.ALERT, TopicKind.CAMERA_STATE}
+    {
+        TopicKind.STATE,
+        TopicKind.INFO,
+        TopicKind.HEALTH,
+        TopicKind.REPORTED,
+        TopicKind.ALERT,
+        TopicKind.CAMERA_STATE,
+        TopicKind.CAMERA_TRAFFIC,
+    }
 )
 
 
 @dataclass(frozen=True, slots=True)
 class EventArrival:
-    """An event as it came. `shed`: the numbers of lane b that this event explains."""
+    """An event as it came. `shed`: the numbers of lane b that this event explains; `clip`: the end of a request."""
 
     address: NodeAddress
     position: WirePosition
     envelope: Envelope
     payload: bytes
     shed: NumberRange | None = None
+    clip: ClipData | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +70,7 @@ class AckArrival:
     up_to: int
 
 
-Arrival = EventArrival | FactArrival | AckArrival | Misfit
+Arrival = EventArrival | FactArrival | AckArrival | AskArrival | AnswerArrival | Misfit
 
 
 def read_message(topic: str, payload: bytes, *, is_retained: bool = False) -> Arrival | None:
@@ -70,6 +81,11 @@ def read_message(topic: str, payload: bytes, *, is_retained: bool = False) -> Ar
             return _event(parsed, topic, payload)
         if parsed.kind is TopicKind.ACK:
             return _ack(parsed.address, payload) if is_retained and payload else None
+        if parsed.kind is TopicKind.COMMAND:
+            # A retained command is refused by every node: nobody asked anything now.
+            return None if is_retained else read_ask(parsed, payload)
+        if parsed.kind is TopicKind.RESPONSE:
+            return None if is_retained else read_answer(parsed, payload)
         return _fact(parsed, topic, payload) if parsed.kind in _FACTS else None
     except WireError as exc:
         return Misfit(topic, payload[:MAX_MESSAGE_BYTES], "not_understood", str(exc))
@@ -83,7 +99,7 @@ def _event(parsed: ParsedTopic, topic: str, payload: bytes) -> EventArrival:
     if envelope.source != parsed.address.urn or event_topic(parsed.address, envelope) != topic:
         raise WireError(what="event", detail="source or subject is not that of its topic", source=envelope.source)
     position = _position(envelope)
-    return EventArrival(parsed.address, position, envelope, payload, _shed(envelope))
+    return EventArrival(parsed.address, position, envelope, payload, _shed(envelope), _clip(envelope))
 
 
 def _position(envelope: Envelope) -> WirePosition:
@@ -106,6 +122,17 @@ def _shed(envelope: Envelope) -> NumberRange | None:
         return None
     first, last = parse_sequence(data.first), parse_sequence(data.last)
     return NumberRange(first, last) if 1 <= first <= last <= LAST_SEQUENCE else None
+
+
+def _clip(envelope: Envelope) -> ClipData | None:
+    """A node newer than this centre may say more or other of a clip: the event is stored all the same."""
+    if type_word(envelope.type) != "clip":
+        return None
+    try:
+        data = data_of(envelope)
+    except WireError:
+        return None
+    return data if isinstance(data, ClipData) else None
 
 
 def _ack(address: NodeAddress, payload: bytes) -> AckArrival:

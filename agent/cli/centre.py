@@ -12,7 +12,7 @@ import typer
 from msgspec import ValidationError, convert
 
 from agent.centre.words import road_line
-from agent.cli import centre_hold
+from agent.cli import centre_hold, centre_requests
 from agent.cli.asking import Wish, ask, exit_of, find_node, require_folder
 from agent.cli.desk import Desk, at_desk
 from agent.cli.settings import JsonOption, json_line
@@ -35,6 +35,9 @@ app = typer.Typer(name="centre", help="The centre's side: watch a fleet, pull cl
 app.command()(centre_hold.hold)
 app.command()(centre_hold.release)
 app.command()(centre_hold.forecast)
+app.command()(centre_hold.erase)
+app.command()(centre_requests.requests)
+app.command()(centre_requests.republish)
 
 _TICK_S = 0.5
 

@@ -1,4 +1,4 @@
-"""`wayside centre hold`, `release` and `forecast`: what a node keeps, asked from the centre."""
+"""`wayside centre hold`, `release`, `erase` and `forecast`: what a node keeps, asked from the centre."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from agent.cli.keeping import hold_line, print_forecast
 from agent.cli.settings import JsonOption
 from agent.contract.commands import CommandName
 from agent.contract.keeping import (
+    FootageEraseArgs,
+    FootageEraseResult,
     ForecastArgs,
     ForecastResult,
     HoldReleaseArgs,
@@ -79,6 +81,38 @@ def release(
         print(encode(result).decode())
     else:
         print(f"released; {result.freed_bytes / 1e6:.1f} MB are the ring's again when it needs room")
+
+
+@at_desk
+def erase(
+    desk: Desk,
+    node: NodeOption,
+    camera: Annotated[str, typer.Option(help="the camera's id")],
+    start: Annotated[str, typer.Option("--from", help="RFC 3339 with offset")],
+    end: Annotated[str, typer.Option("--to", help="RFC 3339 with offset")],
+    purpose: PurposeOption,
+    *,
+    is_sure: Annotated[bool, typer.Option("--yes", help="it cannot be taken back: say that you mean it")] = False,
+    case_ref: Annotated[str, typer.Option("--case", help="the case's number, if there is one")] = "",
+    timeout_s: TimeoutOption = 60.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete footage on the node for good; a record of it stays. Two people sign: --sign mine.pem,theirs.pem.
+
+    Whole segments go, so up to a minute more at each end. Footage under a hold is refused."""
+    parse_span(start, end)
+    if not is_sure:
+        raise UsageError(camera=camera, remedy="erased footage is gone for good; add --yes if that is meant")
+    args = FootageEraseArgs(camera=camera, start=start, end=end)
+    answer = ask(desk, node, Wish(CommandName.FOOTAGE_ERASE, args, purpose, timeout_s, case_ref))
+    result = decode(answer.result, FootageEraseResult)
+    if as_json:
+        print(encode(result).decode())
+    elif result.erased is None:
+        print(f"no segment lay in this span; {result.stills} stills were erased")
+    else:
+        span = f"{result.erased.start} – {result.erased.end}"
+        print(f"erased {span}: {result.segments} segments, {result.bytes / 1e6:.1f} MB, {result.stills} stills")
 
 
 @at_desk
