@@ -27,7 +27,8 @@ class Intrusion(SceneSection, frozen=True):
     """A person whose feet are inside the zone for `after_s`; with `vehicles` also anything that drives.
 
     It does not know who may be there and at what hour, and it does not see a person whose feet are hidden behind a
-    wall at the zone's edge before they step clear of it. `after_s` is four analysed frames at the default 5 fps: a box
+    wall at the zone's edge before they step clear of it. Who stood inside when the view began and never moves is told
+    only when it is quite sure that it is a person. `after_s` is four analysed frames at the default 5 fps: a box
     that jitters over the edge for one or two frames is not an intruder.
     """
 

@@ -15,22 +15,26 @@ from agent.vision.geometry import Label
 # own heights: a walk of 1.4 m/s is 0.8 of a person's height in a second.
 _FOUND_AGAIN_NS = 4 * NS_PER_S
 _FOUND_AGAIN_HEIGHTS = 1.0
+_WALKED_HEIGHTS = 0.5
 
 
 @dataclass(slots=True)
 class Stay:
     """One object's stay in a zone. `inside_ns` counts only time between two looks that both found it inside.
 
-    `is_inside` tells of the last look; `best_score` is of the looks inside.
+    `is_inside` tells of the last look; `best_score` is of the looks inside. `has_walked`: its foot was seen half of its
+    height away from where it was first inside.
     """
 
     track_id: int
     sighting: Sighting
     since_ns: int
     last_inside_ns: int
+    begun_at: Point
     inside_ns: int = 0
     best_score: float = 0.0
     is_inside: bool = True
+    has_walked: bool = False
 
 
 class ZoneStays:
@@ -55,13 +59,16 @@ class ZoneStays:
         for track_id in [key for key, stay in self._stays.items() if self._is_over(stay, moment.media_ns)]:
             del self._stays[track_id]
 
-    def hits(self, media_ns: int, *, after_s: float) -> list[Hit]:
-        """Everyone who surely has been inside for `after_s` and has not left, the longest first."""
+    def hits(self, media_ns: int, *, after_s: float, still_score: float = SURE_SCORE) -> list[Hit]:
+        """Everyone who surely has been inside for `after_s` and has not left, the longest first.
+
+        still_score: how sure it takes to believe in one who has not walked.
+        """
         fulfilled = [
             stay
             for stay in self._stays.values()
             if stay.inside_ns >= after_s * NS_PER_S
-            and stay.best_score >= SURE_SCORE
+            and stay.best_score >= (SURE_SCORE if stay.has_walked else still_score)
             and media_ns - stay.last_inside_ns <= self._leave_ns
         ]
         fulfilled.sort(key=lambda stay: (stay.since_ns, stay.track_id))
@@ -85,12 +92,13 @@ class ZoneStays:
                 return
             stay = self._found_again(sighting, media_ns, present)
         if stay is None:
-            stay = Stay(sighting.track_id, sighting, media_ns, media_ns)
+            stay = Stay(sighting.track_id, sighting, media_ns, media_ns, sighting.box.foot)
             self._stays[sighting.track_id] = stay
         if is_inside:
             if stay.is_inside:
                 stay.inside_ns += media_ns - stay.last_inside_ns
             stay.last_inside_ns = media_ns
+            stay.has_walked |= math.dist(sighting.box.foot, stay.begun_at) >= _WALKED_HEIGHTS * sighting.box.h
             stay.sighting, stay.best_score = sighting, max(stay.best_score, sighting.score)
         stay.is_inside = is_inside
 

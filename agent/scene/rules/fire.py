@@ -10,7 +10,7 @@ from agent.scene.incident import CLOSE_AFTER_NS
 from agent.scene.moment import Hit, Moment
 from agent.units import NS_PER_S
 from agent.vision.flame_sight import Burning, FlameSight
-from agent.vision.geometry import Box, union
+from agent.vision.geometry import Box, intersection, union
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,8 @@ _SMOKE = _Terms(
 _FORGET_NS = 4 * NS_PER_S
 # Flames hide behind their own smoke; it is the same fire when they come out elsewhere while the incident is open.
 _LIT_NS = CLOSE_AFTER_NS
+# What of a place is covered by road users that are followed, from which on they are what is seen there.
+_SOMEBODY = 0.3
 # Flames leap by about their own size from one look to the next.
 _REACH = 1.0
 
@@ -106,7 +108,7 @@ class BurningRule:
         """Between two looks what was told last still holds."""
         now_ns = moment.media_ns
         for sight in moment.flames or ():
-            if sight.kind is self._terms.burning:
+            if sight.kind is self._terms.burning and not self._is_somebody(sight, moment):
                 self._take(sight, now_ns)
         self._places = [place for place in self._places if now_ns - place.last_ns <= _FORGET_NS]
         is_lit = self._lit_ns is not None and now_ns - self._lit_ns < _LIT_NS
@@ -115,6 +117,13 @@ class BurningRule:
         if burning:
             self._lit_ns = max(place.last_ns for place in burning)
         return [_hit(place) for place in sorted(burning, key=lambda each: each.since_ns)]
+
+    def _is_somebody(self, sight: FlameSight, moment: Moment) -> bool:
+        """Grey vehicles and people who gather roll like smoke; flames are believed on them too, for they burn."""
+        if self._terms.burning is not Burning.SMOKE:
+            return False
+        covered = sum(intersection(sight.box, one.box) for one in moment.sightings)
+        return covered >= _SOMEBODY * sight.box.area
 
     def _take(self, sight: FlameSight, now_ns: int) -> None:
         for place in self._places:

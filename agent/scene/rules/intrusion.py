@@ -12,6 +12,8 @@ from agent.scene.zone import Point
 
 # Out for a second is out: the incident itself stays open for longer (agent.scene.incident).
 _LEAVE_S = 1.0
+# Who comes walks. A post that was there when the view began looks a little like a person for ever (seen: 0.53).
+_STILL_SCORE = 0.6
 
 
 class IntrusionRule:
@@ -26,4 +28,4 @@ class IntrusionRule:
 
     def update(self, moment: Moment) -> list[Hit]:
         self._stays.update(moment)
-        return self._stays.hits(moment.media_ns, after_s=self._after_s)
+        return self._stays.hits(moment.media_ns, after_s=self._after_s, still_score=_STILL_SCORE)
