@@ -28,6 +28,7 @@ class Crew:
         self._readers: list[threading.Thread] = []
         self._newest: dict[int, Tally] = {}
         self._births: list[Birth] = []
+        self._late_s = 0.0
 
     def __enter__(self) -> Crew:
         for number, start in enumerate(self._starts):
@@ -74,6 +75,12 @@ class Crew:
                     first[birth.node] = min(birth.mono_ns, first.get(birth.node, birth.mono_ns))
         return first
 
+    def take_late_s(self) -> float:
+        """By how much a node was worked on too late since this was asked last, at worst."""
+        with self._lock:
+            late_s, self._late_s = self._late_s, 0.0
+        return late_s
+
     def sums(self) -> Tally:
         """The newest word of each, added up. Raises BenchError when one ended by itself."""
         for process in self._processes:
@@ -97,6 +104,7 @@ class Crew:
             with self._lock:
                 self._newest[number] = tally
                 self._births.extend(tally.births)
+                self._late_s = max(self._late_s, tally.late_s)
 
     def _say(self, process: subprocess.Popen[bytes], what: Start | Order) -> None:
         assert process.stdin is not None

@@ -126,10 +126,12 @@ class _Trial:
         born_s = _seconds(began_ns, max(born.values()))
         self._say(f"{len(born)} nodes born within {born_s:.1f} s")
         self._tell_and_wait()
+        self._crew.take_late_s()
         killed_ns = time.monotonic_ns()
         back_ns = self._restart()
         self._crew.order(self._burst)
         self._wait_for_return(killed_ns)
+        late_s = self._crew.take_late_s()
         # The first may be connected before it is seen that the broker listens.
         returned = self._crew.births(killed_ns)
         times_s = sorted(max(0.0, _seconds(back_ns, each)) for each in returned.values())
@@ -156,6 +158,7 @@ class _Trial:
             settled_s=round(settled_s, 1),
             spread_s=self._options.spread_s,
             outage_s=self._options.outage_s,
+            simulator_late_s=round(late_s, 2),
             peak_rss_mb=sums.peak_rss_mb,
         )
 

@@ -41,6 +41,7 @@ class FleetLoop:
         self._to_tell: list[int] = []
         self._made = 0
         self._told_ns = 0
+        self._late_ns = 0
         self._rest = b""
         self._is_ended = False
 
@@ -65,6 +66,7 @@ class FleetLoop:
         while self._due and self._due[0][0] <= now_ns:
             due_ns, number = heapq.heappop(self._due)
             if self._booked[number] == due_ns:
+                self._late_ns = max(self._late_ns, time.monotonic_ns() - due_ns)
                 self._work(self._nodes[number])
         if now_ns - self._told_ns >= _TALLY_S * NS_PER_S:
             self._told_ns = now_ns
@@ -115,8 +117,10 @@ class FleetLoop:
             made=self._made,
             alarms=sum(len(node.alarms) for node in nodes),
             waiting=waiting,
+            late_s=self._late_ns / NS_PER_S,
             peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         )
+        self._late_ns = 0
         for node in nodes:
             node.births.clear()
         self._tallies.write(msgspec.json.encode(tally) + b"\n")

@@ -31,11 +31,13 @@ class Birth(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
-    """`births` since the last line; the rest as it stands. `waiting`: of lane a, known only of the last line."""
+    """`births` since the last line, `late_s`: by how much a node was worked on too late since then, at worst; the rest
+    as it stands. `waiting`: of lane a, known only of the last line."""
 
     births: tuple[Birth, ...]
     connected: int
     made: int
     alarms: int
+    late_s: float = 0.0
     waiting: int = 0
     peak_rss_mb: int = 0

@@ -18,7 +18,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """`connected`: at the end. `received`: incidents stored by the centre, each counted once. `duplicates`: events that
     came again and were recognised. `born_s`: from the first start until the last node was connected. `reconnect_*`:
     from the broker's return. `busiest_second_ratio`: of the fleet, within any second of it. `settled_s`: from it until
-    the centre had all."""
+    the centre had all. `simulator_late_s`: by how much a node was worked on too late in the return, at worst: near a
+    second it was this machine that crowded the nodes, not their waits."""
 
     nodes: int
     connected: int
@@ -35,6 +36,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     settled_s: float
     spread_s: float
     outage_s: float
+    simulator_late_s: float
     peak_rss_mb: int
 
     @property

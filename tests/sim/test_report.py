@@ -23,6 +23,7 @@ GOOD = Report(
     settled_s=31.0,
     spread_s=30.0,
     outage_s=20.0,
+    simulator_late_s=0.05,
     peak_rss_mb=1400,
 )
 
