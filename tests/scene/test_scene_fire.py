@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from agent.contract.events import IncidentKind
-from agent.scene.moment import Moment
+from agent.scene.moment import Moment, Sighting
 from agent.scene.rules.fire import burning_rules
 from agent.units import NS_PER_S
 from agent.vision.flame_sight import Burning, FlameSight
-from agent.vision.geometry import Box
+from agent.vision.geometry import Box, Label
 from tests.scene.tracks import engine_of, findings, moments, words
 
 HEARTH = Box(0.4, 0.5, 0.1, 0.1)
@@ -100,3 +100,11 @@ def test_small_flames_under_smoke_are_fire_and_far_from_it_are_not() -> None:
     assert told([[smoke, weak]] * 12) == {IncidentKind.SMOKE: 3.0, IncidentKind.FIRE: 3.0}
     elsewhere = flame(Box(0.9, 0.9, 0.05, 0.05), score=0.4, flicker=7)
     assert told([[smoke, elsewhere]] * 12) == {IncidentKind.SMOKE: 3.0}
+
+
+def test_what_fills_a_quarter_of_the_picture_at_once_and_what_vehicles_cover_is_no_smoke() -> None:
+    assert told([[flame(Box(0.2, 0.1, 0.6, 0.6), kind=Burning.SMOKE)]] * 20) == {}
+    smoke, _ = burning_rules()
+    lorry = Sighting(1, Label.TRUCK, Box(0.35, 0.45, 0.2, 0.2), 0.8)
+    looks = [Moment(number * NS_PER_S // 2, (lorry,), flames=[flame(kind=Burning.SMOKE)]) for number in range(20)]
+    assert not any(smoke.update(look) for look in looks)

@@ -74,6 +74,8 @@ _FORGET_NS = 4 * NS_PER_S
 _LIT_NS = CLOSE_AFTER_NS
 # What of a place is covered by road users that are followed, from which on they are what is seen there.
 _SOMEBODY = 0.3
+# Of the picture: smoke that is new (seen: 0.08; a hand before the lens 0.3 to 0.5, a tree in a gale 0.24).
+_LARGEST_SMOKE = 0.2
 # Flames leap by about their own size from one look to the next.
 _REACH = 1.0
 
@@ -108,7 +110,7 @@ class BurningRule:
         """Between two looks what was told last still holds."""
         now_ns = moment.media_ns
         for sight in moment.flames or ():
-            if sight.kind is self._terms.burning and not self._is_somebody(sight, moment):
+            if sight.kind is self._terms.burning and not self._is_something_else(sight, moment):
                 self._take(sight, now_ns)
         self._places = [place for place in self._places if now_ns - place.last_ns <= _FORGET_NS]
         is_lit = self._lit_ns is not None and now_ns - self._lit_ns < _LIT_NS
@@ -118,10 +120,13 @@ class BurningRule:
             self._lit_ns = max(place.last_ns for place in burning)
         return [_hit(place) for place in sorted(burning, key=lambda each: each.since_ns)]
 
-    def _is_somebody(self, sight: FlameSight, moment: Moment) -> bool:
-        """Grey vehicles and people who gather roll like smoke; flames are believed on them too, for they burn."""
+    def _is_something_else(self, sight: FlameSight, moment: Moment) -> bool:
+        """Grey vehicles and people who gather roll like smoke; fog, a crown in a gale and a hand before the lens are
+        larger than what begins to smoke. Flames are believed wherever they are, for all of these burn."""
         if self._terms.burning is not Burning.SMOKE:
             return False
+        if sight.box.area > _LARGEST_SMOKE:
+            return True
         covered = sum(intersection(sight.box, one.box) for one in moment.sightings)
         return covered >= _SOMEBODY * sight.box.area
 
