@@ -32,10 +32,12 @@ class Sight:
         self._store = store
         self._motion = store.open(store.entry(config.motion, "motion"))
         self._fire = FireModel(store.open(store.entry(config.fire, "fire"))) if config.fire else None
-        self._entries = (self._entry(config.detector), self._entry(config.shadow))
-        serving, candidate = (self._opened(entry) for entry in self._entries)
-        self._slot = None if serving is None else DetectorSlot(serving, candidate)
-        self.problem = ""
+        self._refusals: tuple[str, ...] = ()
+        self._serving_place, serving = self._first()
+        self._tried_place: DetectorPlace | None = None
+        self._slot = None if serving is None else DetectorSlot(serving)
+        if config.shadow:
+            self.reload()
 
     @property
     def serving(self) -> ModelFacts:
@@ -56,41 +58,76 @@ class Sight:
             MotionModel(self._motion), self._slot, self._fire, rate_fps=self._config.rate_fps, is_gated=is_gated
         )
 
+    @property
+    def problem(self) -> str:
+        """Why a detector that was asked for does not serve, or is not on trial."""
+        dropped = (self._slot.problem,) if self._slot is not None else ()
+        return "; ".join(one for one in (*self._refusals, *dropped) if one)
+
     def reload(self) -> bool:
         """Look at the users' models again; whether another detector serves or is tried now.
 
         What cannot be used is refused: the old goes on, and `problem` says why. On the watching thread.
         """
-        try:
-            entries = (self._entry(self._config.detector), self._entry(self._config.shadow))
-            if entries == self._entries or self._slot is None:
-                self.problem = ""
-                return False
-            serving, candidate = (self._opened(entry) for entry in entries)
-        except ModelError as exc:
-            self.problem = str(exc)
-            _log.error("model refused, the old one goes on", serving=self.serving.name, problem=self.problem)
+        slot = self._slot
+        if slot is None:
             return False
-        if serving is None:
+        refusals: list[str] = []
+        newest = self._newer(self._config.detector, self._serving_place, refusals)
+        tried = self._newer(self._config.shadow, self._tried_place, refusals)
+        self._refusals = tuple(refusals)
+        if newest is None and tried is None:
             return False
-        self._entries, self.problem = entries, ""
-        self._slot.put(serving, candidate)
-        trial = self._slot.trial
-        _log.info("model taken", serving=serving.facts.name, shadow=trial.model.name if trial else "")
+        if newest is not None:
+            self._serving_place = newest.place
+            slot.serve(newest.detector)
+        if tried is not None:
+            self._tried_place = tried.place
+            slot.try_out(tried.detector)
+        trial = slot.trial
+        _log.info("model taken", serving=slot.facts.name, shadow=trial.model.name if trial else "")
         return True
 
-    def _entry(self, model_id: str) -> DetectorPlace | None:
-        return place_of(self._config, self._store, model_id) if model_id else None
+    def _first(self) -> tuple[DetectorPlace | None, ObjectDetector | None]:
+        """The detector to begin with. Where the users' own cannot be used, ours serves: after a power cut nobody is
+        there to put it right. Raises ModelError when ours cannot be used either."""
+        wanted = self._config.detector
+        if not wanted:
+            return None, None
+        try:
+            place = place_of(self._config, self._store, wanted)
+            return place, self._opened(place)
+        except ModelError as exc:
+            if not self._config.own_models_dir:
+                raise
+            self._refusals = (str(exc),)
+            _log.error("own model refused, ours serves", problem=str(exc))
+        shipped = next((found for one in (wanted, VisionConfig().detector) if (found := self._shipped(one))), None)
+        place = shipped or DetectorPlace(self._store, self._store.entry(wanted, DETECTOR_KINDS[0]))
+        return place, self._opened(place)
 
-    def _opened(self, place: DetectorPlace | None) -> ObjectDetector | None:
-        if place is None:
+    def _shipped(self, model_id: str) -> DetectorPlace | None:
+        entry = self._store.find(model_id, DETECTOR_KINDS[0])
+        return None if entry is None else DetectorPlace(self._store, entry)
+
+    def _newer(self, model_id: str, known: DetectorPlace | None, refusals: list[str]) -> _Opened | None:
+        """Another one than the known under this name; a refused one is none, and its reason is added."""
+        if not model_id:
             return None
+        try:
+            place = place_of(self._config, self._store, model_id)
+            return None if place == known else _Opened(place, self._opened(place))
+        except ModelError as exc:
+            refusals.append(str(exc))
+            _log.error("model refused, the old one goes on", serving=self.serving.name, problem=str(exc))
+            return None
+
+    def _opened(self, place: DetectorPlace) -> ObjectDetector:
+        """Proven over its bytes and on a grey picture. Raises ModelError."""
         session = place.store.open(place.entry)
-        return (
-            Detector(session)
-            if place.entry.kind == "nanodet"
-            else OwnDetector(session, place.entry.kind, place.entry.form)
-        )
+        if place.store is self._store and place.entry.kind == "nanodet":
+            return Detector(session)
+        return OwnDetector(session, place.entry.kind, place.entry.form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +136,12 @@ class DetectorPlace:
 
     store: ModelStore = field(compare=False)
     entry: ModelEntry
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    place: DetectorPlace
+    detector: ObjectDetector
 
 
 def place_of(config: VisionConfig, shipped: ModelStore, model_id: str) -> DetectorPlace:

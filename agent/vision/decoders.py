@@ -2,7 +2,9 @@
 
 Sources: YOLOX, Ge et al. 2021 (centres count from the cell's corner in strides, sizes are exponents, a score is
 objectness times class); YOLOv8's export (one column a place: centre x, y, width, height in pixels, then class scores);
-TensorFlow Object Detection API (boxes as ymin, xmin, ymax, xmax in fractions, classes that count from 1).
+TensorFlow Object Detection API (boxes as ymin, xmin, ymax, xmax in fractions, classes that count from 1); NanoDet
+(RangiLyu): sides as distributions, counted from the cell's centre in its three strides, and from the cell's corner in
+the four of NanoDet-Plus.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import numpy.typing as npt
 from agent.vision.tensors import Floats, Ints
 
 _YOLOX_STRIDES_PX: Final = (8, 16, 32)
+_PLUS_STRIDES_PX: Final = (8, 16, 32, 64)
 # No street scene at 640 px holds more that could be told apart.
 MOST_BOXES: Final = 200
 
@@ -53,6 +56,34 @@ def yolox(output: Floats, wanted: Sequence[int], least_score: float, width_px: i
     return _top(_corners(centre_x, centre_y, width, height), scores, classes)
 
 
+def nanodet(
+    outputs: Mapping[str, Floats],
+    wanted: Sequence[int],
+    least_score: float,
+    width_px: int,
+    height_px: int,
+    *,
+    bins: int,
+) -> Candidates:
+    """outputs: cls_{8,16,32} (1, N, C) and dis_{8,16,32} (1, N, 4 distributions) by these names, as ours; or one
+    (1, N, C + 4 * bins), as its authors export it. Scores are probabilities already. Raises KeyError, ValueError."""
+    if len(outputs) == 1:
+        (output,) = outputs.values()
+        scores, sides = output[0][:, : -4 * bins], output[0][:, -4 * bins :]
+    else:
+        scores = np.concatenate([outputs[f"cls_{stride}"][0] for stride in _YOLOX_STRIDES_PX])
+        sides = np.concatenate([outputs[f"dis_{stride}"][0] for stride in _YOLOX_STRIDES_PX])
+    corners, strides, offset = _cells_of_nanodet(len(scores), width_px, height_px)
+    values, classes, places = _best(scores, wanted, least_score)
+    weights = sides[places].reshape(len(places), 4, sides.shape[1] // 4)
+    weights = np.exp(weights - weights.max(axis=2, keepdims=True))
+    weights /= weights.sum(axis=2, keepdims=True)
+    stride = strides[places][:, None]
+    distances = weights @ np.arange(weights.shape[2], dtype=np.float32) * stride
+    centres = (corners[places] + offset) * stride
+    return _top(np.hstack([centres - distances[:, :2], centres + distances[:, 2:]]), values, classes)
+
+
 def ssd(
     outputs: Mapping[str, Floats], wanted: Sequence[int], least_score: float, width_px: int, height_px: int
 ) -> Candidates:
@@ -78,12 +109,22 @@ def _best(scores: Floats, wanted: Sequence[int], least_score: float) -> tuple[Fl
     return values[places].astype(np.float32), columns[best[places]], places
 
 
-def _cells(width_px: int, height_px: int) -> tuple[Floats, Floats]:
+def _cells_of_nanodet(places: int, width_px: int, height_px: int) -> tuple[Floats, Floats, float]:
+    """As _cells, and where in its cell a centre lies, in strides. Raises ValueError for another number of places."""
+    for levels, offset in ((_YOLOX_STRIDES_PX, 0.5), (_PLUS_STRIDES_PX, 0.0)):
+        corners, strides = _cells(width_px, height_px, levels)
+        if len(corners) == places:
+            return corners, strides, offset
+    raise ValueError(f"{places} places, which are not those of strides 8, 16, 32 or 8, 16, 32, 64")
+
+
+def _cells(width_px: int, height_px: int, levels: Sequence[int] = _YOLOX_STRIDES_PX) -> tuple[Floats, Floats]:
     """Columns and rows of all cells, (N, 2), and their strides, (N,)."""
     corners: list[Floats] = []
     strides: list[Floats] = []
-    for stride in _YOLOX_STRIDES_PX:
-        down, across = np.mgrid[: height_px // stride, : width_px // stride]
+    for stride in levels:
+        # A side that is no multiple of the stride has a last cell that reaches beyond it.
+        down, across = np.mgrid[: -(-height_px // stride), : -(-width_px // stride)]
         corners.append(np.stack([across.ravel(), down.ravel()], axis=1).astype(np.float32))
         strides.append(np.full(across.size, stride, np.float32))
     return np.concatenate(corners), np.concatenate(strides)

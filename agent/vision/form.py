@@ -6,7 +6,7 @@ The four kinds are the ways in which detectors give out boxes: `nanodet` as ours
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -32,8 +32,8 @@ class DetectorForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`width_px`, `height_px`: what it takes. `order`: of its colours; a channel goes in as (level - mean) / std.
 
     `fit`: the picture at the top left on `pad_level`, or stretched over all of it. `is_last`: channels come last, as in
-    TensorFlow. `is_integer`: levels go in as uint8. `classes`: which of its classes are which of our road users; the
-    others are left out.
+    TensorFlow. `is_integer`: levels go in as uint8. `bins`: of each side's distribution, where a NanoDet has one
+    output. `classes`: which of its classes are which of our road users; the others are left out.
     """
 
     width_px: Annotated[int, msgspec.Meta(ge=32, le=4096)] = 416
@@ -45,5 +45,10 @@ class DetectorForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pad_level: Annotated[int, msgspec.Meta(ge=0, le=255)] = 114
     is_last: bool = False
     is_integer: bool = False
+    bins: Annotated[int, msgspec.Meta(ge=2, le=32)] = 8
     iou_limit: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.6
     classes: dict[Label, list[Index]] = msgspec.field(default_factory=lambda: dict(COCO))
+
+
+# What its authors trained NanoDet with, in the levels of OpenCV's order.
+NANODET: Final = DetectorForm(order="bgr", mean=(103.53, 116.28, 123.675), std=(57.375, 57.12, 58.395))

@@ -40,7 +40,7 @@ class ModelEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     input: str
     source: str
     card: str = ""
-    form: DetectorForm = DetectorForm()
+    form: DetectorForm | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

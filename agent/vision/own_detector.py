@@ -12,7 +12,7 @@ from agent.errors import ModelError
 from agent.vision import decoders
 from agent.vision.decoders import Candidates
 from agent.vision.detector import LOW_SCORE, BgrImage
-from agent.vision.form import DetectorForm
+from agent.vision.form import NANODET, DetectorForm
 from agent.vision.geometry import Box, Detection, Label, clip
 from agent.vision.model import ModelFacts, Session
 from agent.vision.tensors import suppress
@@ -32,7 +32,9 @@ _FAMILY: Final = {
 class OwnDetector:
     """Proves itself on a grey picture when it is made. Raises ModelError with what does not fit."""
 
-    def __init__(self, session: Session, kind: str, form: DetectorForm) -> None:
+    def __init__(self, session: Session, kind: str, form: DetectorForm | None) -> None:
+        """form: None for how its kind is fed as a rule."""
+        form = form or (NANODET if kind == "nanodet" else DetectorForm())
         self._session = session
         self._kind = kind
         self._form = form
@@ -68,9 +70,11 @@ class OwnDetector:
         wanted, form = list(self._label_of), self._form
         if self._kind == "ssd":
             return decoders.ssd(outputs, wanted, LOW_SCORE, form.width_px, form.height_px)
+        if any(output.ndim != 3 for output in outputs.values()):
+            raise ValueError("an output that has not 3 dimensions")
+        if self._kind == "nanodet":
+            return decoders.nanodet(outputs, wanted, LOW_SCORE, form.width_px, form.height_px, bins=form.bins)
         (output,) = outputs.values()
-        if output.ndim != 3:
-            raise ValueError(f"an output of {output.ndim} dimensions instead of 3")
         if self._kind == "yolox":
             return decoders.yolox(output, wanted, LOW_SCORE, form.width_px, form.height_px)
         return decoders.yolov8(output, wanted, LOW_SCORE)

@@ -18,8 +18,10 @@ from agent.vision.track import START_SCORE
 _TRIAL_EVERY: Final = 50
 # Two boxes are of the same thing from here (PASCAL VOC's criterion).
 _SAME_OVERLAP: Final = 0.5
-# One that fails so often in a row is no candidate.
+# One that fails so often in a row is no candidate, and a new one that does so does not serve.
 _MOST_FAILURES: Final = 3
+# The one before is kept until the new one has seen so much: at five looks a second three minutes.
+_PROBATION_LOOKS: Final = 1000
 _TWO_WHEELERS: Final = frozenset({Label.BICYCLE, Label.MOTORCYCLE})
 
 _log = log.get("slot")
@@ -52,7 +54,11 @@ class DetectorSlot:
     def __init__(self, serving: ObjectDetector, candidate: ObjectDetector | None = None) -> None:
         self._lock = threading.Lock()
         self._turn = 0
-        self.put(serving, candidate)
+        self._serving = serving
+        self._former: ObjectDetector | None = None
+        self._slips = self._probation = 0
+        self._problem = ""
+        self._try_anew(candidate)
 
     @property
     def facts(self) -> ModelFacts:
@@ -62,11 +68,31 @@ class DetectorSlot:
     def trial(self) -> Trial | None:
         return self._trial
 
-    def put(self, serving: ObjectDetector, candidate: ObjectDetector | None) -> None:
-        """Take both from the next look on; a trial begins anew unless both are the same as before."""
+    @property
+    def problem(self) -> str:
+        """Why the last one that was put here serves no longer, or is on trial no longer."""
+        return self._problem
+
+    def serve(self, serving: ObjectDetector) -> None:
+        """Take it from the next look on; a trial begins anew.
+
+        Until it has seen a good deal, whatever it fails at is answered by the one before; one that fails three times
+        in a row goes, and `problem` says why.
+        """
         with self._lock:
-            self._serving, self._candidate, self._failures = serving, candidate, 0
-            self._trial = None if candidate is None else Trial(candidate.facts)
+            self._serving, self._former = serving, self._serving
+            self._slips, self._probation, self._problem = 0, _PROBATION_LOOKS, ""
+            self._try_anew(self._candidate)
+
+    def try_out(self, candidate: ObjectDetector) -> None:
+        """Put it on trial beside the serving one."""
+        with self._lock:
+            self._problem = ""
+            self._try_anew(candidate)
+
+    def _try_anew(self, candidate: ObjectDetector | None) -> None:
+        self._candidate, self._failures = candidate, 0
+        self._trial = None if candidate is None else Trial(candidate.facts)
 
     def detect(self, bgr: BgrImage) -> tuple[Detection, ...]:
         """What the serving detector finds. Raises ModelError; the one on trial never does."""
@@ -74,10 +100,42 @@ class DetectorSlot:
             serving, candidate = self._serving, self._candidate
             self._turn += 1
             is_tried = candidate is not None and self._turn % _TRIAL_EVERY == 0
-        found = serving.detect(bgr)
+        found = self._serve(serving, bgr)
         if is_tried and candidate is not None:
             self._try(candidate, bgr, found)
         return found
+
+    def _serve(self, serving: ObjectDetector, bgr: BgrImage) -> tuple[Detection, ...]:
+        try:
+            found = serving.detect(bgr)
+        except ModelError as exc:
+            former = self._former_of(serving, exc)
+            if former is None:
+                raise
+            return former.detect(bgr)
+        with self._lock:
+            if self._serving is serving and self._former is not None:
+                self._slips = 0
+                self._probation -= 1
+                if self._probation <= 0:
+                    self._former = None
+        return found
+
+    def _former_of(self, serving: ObjectDetector, failure: ModelError) -> ObjectDetector | None:
+        """Who answers instead of one that failed; after too many failures it serves again itself."""
+        with self._lock:
+            if self._serving is not serving:
+                # Another camera's thread, or a newer model, was quicker.
+                return self._serving
+            former = self._former
+            if former is None:
+                return None
+            self._slips += 1
+            if self._slips < _MOST_FAILURES:
+                return former
+            self._serving, self._former, self._problem = former, None, str(failure)
+        _log.error("new model failed, the old one serves again", model=serving.facts.name, problem=str(failure))
+        return former
 
     def _try(self, candidate: ObjectDetector, bgr: BgrImage, found: Sequence[Detection]) -> None:
         try:
@@ -106,6 +164,7 @@ class DetectorSlot:
             if self._failures < _MOST_FAILURES:
                 return
             self._candidate = self._trial = None
+            self._problem = str(failure)
         _log.error("model on trial is dropped", model=candidate.facts.name, problem=str(failure))
 
 

@@ -56,7 +56,7 @@ class Watcher:
         if uses_cache:
             # The one place that knows how Sight keeps it: so the frame runs whatever a pipeline is made of.
             slot: DetectorSlot = vars(self._sight)["_slot"]
-            slot.put(CachedDetector(vars(slot)["_serving"]), None)
+            slot.serve(CachedDetector(vars(slot)["_serving"]))
 
     @property
     def detector(self) -> str:

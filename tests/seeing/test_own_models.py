@@ -9,19 +9,24 @@ from pathlib import Path
 import pytest
 
 from agent.config import VisionConfig
+from agent.errors import ModelError
 from agent.processes.own_models import OwnModels
 from agent.processes.sight import Sight
 from agent.stage import Stage
+from agent.units import NS_PER_S
 from tests.broker import wait_until
 from tests.conftest import ROOT
 from tests.vision.own_models import graph, install, yolov8_output
+from tests.vision.pictures import ArrayPicture, road
 
 CAR = (20, 12, 16, 8, 2, 0.72)
 PERSON = (50, 16, 4, 12, 0, 0.9)
 
 
-def _config(folder: Path, *, shadow: str = "") -> VisionConfig:
-    return VisionConfig(models_dir=str(ROOT / "models"), own_models_dir=str(folder), threads=1, shadow=shadow)
+def _config(folder: Path, *, detector: str = "nanodet-g-416", shadow: str = "") -> VisionConfig:
+    return VisionConfig(
+        models_dir=str(ROOT / "models"), own_models_dir=str(folder), threads=1, detector=detector, shadow=shadow
+    )
 
 
 @pytest.fixture
@@ -82,6 +87,64 @@ def test_the_shipped_detector_serves_while_another_is_on_trial(tmp_path: Path) -
     assert sight.serving.sha256.startswith("4e2238d6634d")
     assert sight.trial is not None and sight.trial.model.id == "mine"
     assert not sight.reload()
+
+
+def test_where_the_users_own_is_broken_at_the_start_ours_serves_until_it_is_mended(tmp_path: Path) -> None:
+    install(tmp_path, {"mine": ("yolov8", graph(yolov8_output(CAR)))})
+    (tmp_path / "mine.onnx").write_bytes(b"cut off by the power")
+    sight = Sight(_config(tmp_path, detector="mine"))
+    assert sight.serving.sha256.startswith("4e2238d6634d") and "damaged" in sight.problem
+    install(tmp_path, {"mine": ("yolov8", graph(yolov8_output(CAR)))})
+    assert sight.reload()
+    assert sight.serving.id == "mine" and sight.problem == ""
+
+
+def test_a_broken_one_on_trial_keeps_nobody_from_seeing(tmp_path: Path) -> None:
+    sight = Sight(_config(tmp_path, shadow="mine"))
+    assert sight.trial is None and "mine" in sight.problem
+    install(tmp_path, {"mine": ("yolov8", graph(yolov8_output(CAR)))})
+    assert sight.reload()
+    assert sight.trial is not None and sight.problem == ""
+
+
+def test_a_serving_one_that_is_refused_keeps_none_from_its_trial(own: tuple[Path, Sight]) -> None:
+    folder, _ = own
+    sight = Sight(_config(folder, shadow="mine"))
+    install(
+        folder,
+        {
+            "nanodet-g-416": ("yolox", graph(yolov8_output(PERSON))),
+            "mine": ("yolov8", graph(yolov8_output(CAR))),
+        },
+    )
+    assert sight.reload()
+    assert sight.trial is not None and "places" in sight.problem
+
+
+def test_without_a_folder_of_their_own_a_detector_that_is_nowhere_is_a_mistake() -> None:
+    with pytest.raises(ModelError, match="nosuch"):
+        Sight(VisionConfig(models_dir=str(ROOT / "models"), detector="nosuch"))
+
+
+def test_tracks_live_on_and_no_picture_is_lost_when_another_detector_serves(tmp_path: Path) -> None:
+    install(tmp_path, {"nanodet-g-416": ("yolov8", graph(yolov8_output(CAR)))})
+    sight = Sight(_config(tmp_path))
+    pipeline = sight.pipeline(is_gated=False)
+    before = [pipeline.process(_drive(index)) for index in range(10)]
+    install(tmp_path, {"nanodet-g-416": ("yolov8", graph(yolov8_output((21, 12, 16, 8, 7, 0.9))))})
+    assert sight.reload()
+    after = [pipeline.process(_drive(index)) for index in range(10, 20)]
+    assert all(seen is not None for seen in (*before, *after))
+    followed = {track.track_id for seen in (*before[5:], *after) if seen is not None for track in seen.tracks}
+    assert len(followed) == 1
+    assert not any(seen.ended for seen in after if seen is not None)
+
+
+def _drive(index: int) -> ArrayPicture:
+    """A bright block that stirs about the place where the detector says a car is."""
+    picture = road()
+    picture[80:200, 80 + 2 * (index % 5) : 160 + 2 * (index % 5)] = 230
+    return ArrayPicture(picture, index * NS_PER_S // 5)
 
 
 def test_a_folder_that_is_not_there_is_made_and_watched(tmp_path: Path) -> None:

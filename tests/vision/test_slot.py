@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agent.errors import ModelError
 from agent.vision.geometry import Box, Detection, Label
 from agent.vision.model import ModelStore
 from agent.vision.own_detector import OwnDetector
@@ -62,9 +63,33 @@ def test_one_look_in_fifty_is_given_to_the_one_on_trial_and_nothing_is_told_from
 
 def test_another_detector_serves_from_the_next_look_on(tmp_path: Path) -> None:
     slot = DetectorSlot(_made(tmp_path, "serving", CAR), _made(tmp_path, "trial", PERSON))
-    slot.put(_made(tmp_path, "next", PERSON), None)
+    for _ in range(50):
+        slot.detect(GREY)
+    slot.serve(_made(tmp_path, "next", PERSON))
     assert [one.label for one in slot.detect(GREY)] == [Label.PERSON]
-    assert slot.facts.id == "next" and slot.trial is None
+    assert slot.facts.id == "next" and slot.problem == ""
+    # What it was compared with is gone, so its trial begins anew.
+    assert slot.trial is not None and (slot.trial.model.id, slot.trial.looks) == ("trial", 0)
+
+
+def test_what_a_new_one_fails_at_is_answered_by_the_one_before_until_that_serves_again(tmp_path: Path) -> None:
+    slot = DetectorSlot(_made(tmp_path, "serving", CAR))
+    slot.serve(_made(tmp_path, "next", PERSON, fails=True))
+    labels = [[one.label for one in slot.detect(picture)] for picture in (UNEVEN, UNEVEN, GREY, UNEVEN, UNEVEN)]
+    assert labels == [[Label.CAR], [Label.CAR], [Label.PERSON], [Label.CAR], [Label.CAR]]
+    assert slot.facts.id == "next"
+    assert [one.label for one in slot.detect(UNEVEN)] == [Label.CAR]
+    assert slot.facts.id == "serving" and "next" in slot.problem
+    assert [one.label for one in slot.detect(GREY)] == [Label.CAR]
+
+
+def test_one_that_has_proven_itself_has_nobody_behind_it(tmp_path: Path) -> None:
+    slot = DetectorSlot(_made(tmp_path, "serving", CAR))
+    slot.serve(_made(tmp_path, "next", PERSON, fails=True))
+    for _ in range(1000):
+        slot.detect(GREY)
+    with pytest.raises(ModelError, match="next"):
+        slot.detect(UNEVEN)
 
 
 def test_one_on_trial_that_fails_again_and_again_is_dropped_and_costs_nothing(tmp_path: Path) -> None:
@@ -73,4 +98,4 @@ def test_one_on_trial_that_fails_again_and_again_is_dropped_and_costs_nothing(tm
         assert len(slot.detect(UNEVEN)) == 1
     assert slot.trial is not None and slot.trial.looks == 0
     assert len(slot.detect(UNEVEN)) == 1
-    assert slot.trial is None
+    assert slot.trial is None and "trial" in slot.problem
