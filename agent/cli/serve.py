@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from agent.centre.intake import EventArrival
-    from agent.centre.service import News
+    from agent.centre.page import CentrePage
+    from agent.centre.service import News, ServiceOptions
 
 # Lines that wait for a slow terminal. What does not fit is stored all the same, and its number is told.
 _LINES: Final = 10_000
@@ -43,6 +44,12 @@ def serve(
         typer.Option("--server-name", help="how nodes reach this door; default: the host in the office's address"),
     ] = None,
     protocol: Annotated[str, typer.Option(help="MQTT 5 or 3.1.1")] = "5",
+    page: Annotated[
+        str, typer.Option(help="HOST:PORT on loopback of the read-only page; port 0: any free one; default: none")
+    ] = "",
+    page_names: Annotated[
+        list[str] | None, typer.Option("--page-name", help="the name by which a proxy asks for the page")
+    ] = None,
     zone: Annotated[str, typer.Option("--timezone", help="in which times are shown")] = "Asia/Bangkok",
     as_json: JsonOption = False,
 ) -> None:
@@ -50,7 +57,7 @@ def serve(
     import logging
 
     from agent import log
-    from agent.centre.service import BrokerLine, CentreService, ServiceOptions
+    from agent.centre.service import BrokerLine, ServiceOptions
     from agent.cli.fleet_view import zone_of
     from agent.processes.entry import stop_on_signals
 
@@ -60,17 +67,42 @@ def serve(
     options = ServiceOptions(
         office=office, store=store, host=host, port=port, names=tuple(server_names or ()), broker=line
     )
-    printer = _Printer(zone_of(zone), as_json=as_json)
+    shown_zone = zone_of(zone)
+    printer = _Printer(shown_zone, as_json=as_json)
+    shown = _page(page, store, shown_zone, page_names or [])
     log.setup(level=logging.WARNING)
     stop = stop_on_signals()
+    _run(options, shown, printer, stop)
+
+
+def _run(options: ServiceOptions, page: CentrePage | None, printer: _Printer, stop: threading.Event) -> None:
+    """Until `stop`. Ends all that it began."""
+    from agent.centre.service import CentreService
+
     service = CentreService(options, printer.put)
+    broker = options.broker.url if options.broker else ""
     url = service.start()
-    printer.say(f"listening on {url}", type="serve.listening", url=url, broker=broker, store=str(store))
     try:
+        printer.say(f"listening on {url}", type="serve.listening", url=url, broker=broker, store=str(options.store))
+        if page is not None:
+            page_url = page.start()
+            printer.say(f"the page is at {page_url}", type="serve.page", url=page_url)
         printer.run(stop)
     finally:
+        if page is not None:
+            page.close()
         service.close()
     printer.say(f"ended; {printer.events} events stored", type="serve.ended", events=printer.events)
+
+
+def _page(address: str, store: Path, zone: ZoneInfo, names: list[str]) -> CentrePage | None:
+    """Raises UsageError."""
+    if not address:
+        return None
+    from agent.centre.page import CentrePage, PageOptions
+
+    host, port = _address(address)
+    return CentrePage(PageOptions(store=store, host=host, port=port, zone=zone, names=tuple(names)))
 
 
 def _address(listen: str) -> tuple[str, int]:
