@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from agent.config import VisionConfig
@@ -14,6 +16,8 @@ from agent.processes.own_models import OwnModels
 from agent.processes.sight import Sight
 from agent.stage import Stage
 from agent.units import NS_PER_S
+from agent.vision.geometry import Label
+from agent.vision.model import Manifest
 from tests.broker import wait_until
 from tests.conftest import ROOT
 from tests.vision.own_models import graph, install, yolov8_output
@@ -138,6 +142,14 @@ def test_tracks_live_on_and_no_picture_is_lost_when_another_detector_serves(tmp_
     followed = {track.track_id for seen in (*before[5:], *after) if seen is not None for track in seen.tracks}
     assert len(followed) == 1
     assert not any(seen.ended for seen in after if seen is not None)
+
+
+def test_the_example_of_the_manual_is_a_manifest() -> None:
+    manual = (ROOT / "docs" / "own-detectors.md").read_text(encoding="utf-8")
+    shown = textwrap.dedent(manual.split("```json\n")[1].split("```")[0])
+    (entry,) = msgspec.json.decode(shown, type=Manifest).models
+    assert entry.kind == "yolox" and entry.form is not None
+    assert entry.form.classes[Label.MOTORCYCLE] == [1, 2]
 
 
 def _drive(index: int) -> ArrayPicture:
