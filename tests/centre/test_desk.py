@@ -17,6 +17,9 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.centre.client import CentreClient, CentreOptions, Request
+from agent.centre.collector import Collector, CollectorOptions
+from agent.centre.eventstore import EventStore
+from agent.centre.requestlist import read_requests
 from agent.cli.commands import build
 from agent.contract.commands import Answer, AnswerState, CommandName
 from agent.contract.requests import ClipExportArgs
@@ -24,7 +27,7 @@ from agent.contract.topics import NodeAddress
 from agent.identity import new_uuid7
 from agent.recording.clipfile import verify_clip
 from agent.units import NS_PER_S, format_rfc3339
-from tests.broker import MOSQUITTO, Broker, unused_port
+from tests.broker import MOSQUITTO, Broker, unused_port, wait_until
 from tests.centre.test_footage_guide import words
 from tests.commands.lines import never_takes
 from tests.faults.rig import ROOT, AgentUnderTest
@@ -235,6 +238,58 @@ def test_footage_is_held_foretold_and_released_from_the_centre(site: Site) -> No
     assert desk(site.broker.url, *release).code == 0
     again = desk(site.broker.url, *release)
     assert (again.code, "unknown_hold" in again.err, "released by desk" in again.err) == (2, True, True)
+
+
+def test_what_was_asked_at_any_desk_stands_in_the_centres_book(site: Site, tmp_path: Path) -> None:
+    collector = Collector(CollectorOptions(url=site.broker.url, folder=tmp_path / "centre", client_id="ear"), print)
+    collector.start()
+    try:
+        wait_until(lambda: collector.is_connected, "the broker is not met")
+        wait_until(lambda: knows_node(tmp_path / "centre"), "the node is not heard")
+        assert pull(site, tmp_path / "a.mp4", site.start_ns, site.start_ns + 2 * NS_PER_S).code == 0
+        early_ns = site.start_ns - 60 * NS_PER_S
+        assert pull(site, tmp_path / "b.mp4", early_ns, early_ns + NS_PER_S).code == 1
+        told = json.loads(told_requests(tmp_path / "centre").out)
+        wait_until(lambda: closed(tmp_path / "centre") == 2, f"not both ended: {told}")
+    finally:
+        collector.close()
+    told = json.loads(told_requests(tmp_path / "centre").out)
+    assert (told["total"]["asked"], told["total"]["got"]) == (2, 1)
+    assert told["total"]["refusals"] == {"nothing_recorded": 1}
+    assert all(each["answer_s"] >= 0 for each in told["requests"])
+    assert "1 of 2 got what they asked for" in told_requests(tmp_path / "centre", as_json=False).out
+
+
+def told_requests(store: Path, *, as_json: bool = True) -> Said:
+    return desk("", "requests", "--store", str(store), *(["--json"] if as_json else []))
+
+
+def closed(store: Path) -> int:
+    rows = read_requests(store, time.time_ns())
+    return sum(not row.outcome.is_open and row.asked_wall_ns is not None for row in rows)
+
+
+def knows_node(store: Path) -> bool:
+    held = EventStore(store)
+    try:
+        return held.fact(f"wayside/v1/{NODE}/state") is not None
+    finally:
+        held.close()
+
+
+def test_a_node_says_again_what_it_keeps_of_a_lane(site: Site) -> None:
+    said = desk(site.broker.url, "republish", "--node", NODE, "--lane", "a", "--json")
+    assert said.code == 0, said.err
+    assert json.loads(said.out)["count"] > 0
+    said = desk(site.broker.url, "republish", "--node", NODE, "--lane", "a", "--from", "999999")
+    assert (said.code, "keeps nothing" in said.out) == (0, True)
+
+
+def test_erasing_wants_to_be_meant(site: Site) -> None:
+    span = ("--from", format_rfc3339(site.start_ns), "--to", format_rfc3339(site.start_ns + NS_PER_S))
+    about = ("--node", NODE, "--camera", "c01", "--purpose", "a test")
+    said = desk(site.broker.url, "erase", *about, *span)
+    assert (said.code, "--yes" in said.err) == (2, True)
 
 
 def test_every_line_of_the_guide_to_footage_runs(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
