@@ -31,7 +31,7 @@ _FUZZ_S = 60.0
 _MACHINE_CUTS = 20
 _MODE_KILLS = 10
 _FORGERIES = 20_000
-_REPLICATED = 10_000
+_REPLICATED = 4_000
 
 
 def main(names: list[str]) -> int:
