@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import textwrap
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from agent.config import VisionConfig
 from agent.errors import ModelError
+from agent.notices import VisionStatus
 from agent.processes.own_models import OwnModels
 from agent.processes.sight import Sight
 from agent.stage import Stage
@@ -20,9 +22,23 @@ from agent.vision.geometry import Label
 from agent.vision.model import Manifest
 from tests.broker import wait_until
 from tests.conftest import ROOT
+from tests.seeing.node_side import NodeSide, vision_process
 from tests.vision.own_models import graph, install, yolov8_output
 from tests.vision.pictures import ArrayPicture, road
 
+CONFIG = """
+data_dir = "{data}"
+runtime_dir = "{run}"
+[node]
+org = "test"
+site = "test"
+id = "test"
+[vision]
+own_models_dir = "{own}"
+[[camera]]
+id = "c01"
+main = "file:unused.mp4"
+"""
 CAR = (20, 12, 16, 8, 2, 0.72)
 PERSON = (50, 16, 4, 12, 0, 0.9)
 
@@ -150,6 +166,26 @@ def test_the_example_of_the_manual_is_a_manifest() -> None:
     (entry,) = msgspec.json.decode(shown, type=Manifest).models
     assert entry.kind == "yolox" and entry.form is not None
     assert entry.form.classes[Label.MOTORCYCLE] == [1, 2]
+
+
+def test_a_running_vision_process_takes_a_new_model_and_tells_of_a_broken_one(tmp_path: Path) -> None:
+    own, config = tmp_path / "own", tmp_path / "wayside.toml"
+    own.mkdir()
+    config.write_text(CONFIG.format(data=tmp_path, run=tmp_path / "run", own=own), encoding="utf-8")
+    node = NodeSide(tmp_path / "run")
+    try:
+        with vision_process(config) as process:
+            node.wait_for(VisionStatus, lambda status: status.detector_sha256.startswith("4e2238d6634d"))
+            content = graph(yolov8_output(CAR))
+            install(own, {"nanodet-g-416": ("yolov8", content)})
+            taken = hashlib.sha256(content).hexdigest()
+            node.wait_for(VisionStatus, lambda status: status.detector_sha256 == taken)
+            (own / "manifest.json").write_text("{", encoding="utf-8")
+            status, _ = node.wait_for(VisionStatus, lambda status: bool(status.model_problem))
+            assert "manifest" in status.model_problem and status.detector_sha256 == taken
+            assert process.poll() is None
+    finally:
+        node.close()
 
 
 def _drive(index: int) -> ArrayPicture:
