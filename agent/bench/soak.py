@@ -1,6 +1,6 @@
 """`wayside bench soak`: hours of looped footage through one camera's watch, as fast as it goes.
 
-The demo's street twice, then the same still for three times as long, and again: gates open and shut, tracks come and
+The demo's street twice, then the same still for five times as long, and again: gates open and shut, tracks come and
 go, incidents open and close, runs end and begin. What grows with time is a leak.
 """
 
@@ -37,7 +37,7 @@ _DEMO: Final = Path(__file__).parents[1] / "demo"
 _FPS: Final = 10
 _STREET_S: Final = 40
 _BUSY_S: Final = 2 * _STREET_S
-_LOOP_S: Final = 4 * _BUSY_S
+_LOOP_S: Final = 6 * _BUSY_S
 # A camera is restarted now and then: every so many loops a new run begins.
 _LOOPS_A_RUN: Final = 5
 # Models, films and the first incidents have their memory by then.
@@ -88,7 +88,7 @@ def run(hours: float, say: Say) -> list[Row]:
         _play(film, watch, intake, loop)
         tally.note(watch, len(told))
         told.clear()
-        if loop % 20 == 19:
+        if loop % 10 == 9:
             speed = (loop + 1) * _LOOP_S / (time.monotonic() - began_s)
             say(f"{(loop + 1) * _LOOP_S / 3600:.1f} h at {speed:.0f} x: {tally.resident_mib[-1]:.1f} MiB")
     watch.finish()

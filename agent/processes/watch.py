@@ -11,6 +11,7 @@ from agent.clock import Clock
 from agent.contract import events
 from agent.contract.events import IncidentData
 from agent.errors import FrameShapeError
+from agent.heap import give_back
 from agent.identity import new_uuid7
 from agent.media.decoder import Picture, picture_of_planes
 from agent.media.sparse import Decoded, SparseDecoder
@@ -35,6 +36,8 @@ _STUCK_S = 5.0
 _TAKE_S = 0.5
 # While nothing happens packets are taken in handfuls: a burst of five costs half of five wake-ups with cold caches.
 _GATHER_S = 0.4
+# Of media time; the heap's holes grow within hours.
+_TIDY_NS = 600 * NS_PER_S
 
 _log = log.get("vision")
 
@@ -119,6 +122,7 @@ class CameraWatch:
         self._run: _Run | None = None
         self._next_track_id = 1
         self._newest_ns = 0
+        self._tidied_ns = 0
         self._name = f"watch-{camera}"
         progress.register(self._name, _STUCK_S)
 
@@ -142,6 +146,7 @@ class CameraWatch:
                 self._begin(arrival.notice, arrival.payload)
             elif self._run is not None:
                 self._see(self._run, arrival.notice, arrival.payload, batch.newest_media_ns or 0)
+        self._tidy()
         self._progress.beat(self._name)
 
     def finish(self) -> None:
@@ -151,6 +156,12 @@ class CameraWatch:
             return
         self._announce(run, run.observer.finish(), now_media_ns=max(run.last_ns, 0))
         self._next_track_id = run.observer.next_track_id
+
+    def _tidy(self) -> None:
+        """Now and then, and when a run began anew."""
+        if not 0 <= self._newest_ns - self._tidied_ns < _TIDY_NS:
+            give_back()
+            self._tidied_ns = self._newest_ns
 
     def unmasked(self, bgr: BgrImage) -> BgrImage:
         """The part of a picture that may leave the node: the scene's masks are black."""
