@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from starlette.routing import Route
 
 from agent import log
 from agent.centre.eventstore import EventStore
+from agent.centre.listening import Listening
 from agent.centre.overview import read_overview
 from agent.centre.pagetexts import TEXTS, age_words, language_of
 from agent.errors import ServeError, StoreError, TimeError
@@ -62,9 +62,7 @@ class CentrePage:
         self._template = Environment(autoescape=True, undefined=StrictUndefined).from_string(
             (_HERE / "page.html").read_text(encoding="utf-8")
         )
-        self._socket: socket.socket | None = None
-        self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
+        self._listening: Listening | None = None
 
     def start(self) -> str:
         """The address it listens on. Raises ServeError, StoreError."""
@@ -96,21 +94,13 @@ class CentrePage:
             limit_concurrency=_CONNECTIONS,
             timeout_graceful_shutdown=_CLOSE_S,
         )
-        self._socket, self._server = listening, uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=([listening],), name="serve-page")
-        self._thread.start()
-        host, port = listening.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self._listening = Listening(config, listening, name="serve-page")
+        return f"http://{self._listening.address}"
 
     def close(self) -> None:
         """May be called twice."""
-        if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
-            self._thread.join()
-            self._server = self._thread = None
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        if self._listening is not None:
+            self._listening.close()
 
     async def _page(self, request: Request) -> Response:
         language = language_of(request.query_params.get("lang", ""), request.headers.get("accept-language", ""))

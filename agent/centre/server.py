@@ -9,7 +9,6 @@ import asyncio
 import socket
 import ssl
 import tempfile
-import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from agent import log
+from agent.centre.listening import Listening
 from agent.errors import ServeError
 
 # A work order is at most 64 KiB and stands in the request as base64, beside a CSR (agent.contract.enrolment).
@@ -80,9 +80,7 @@ class CentreServer:
         self._host = host
         self._port = port
         self._doors = doors
-        self._socket: socket.socket | None = None
-        self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
+        self._listening: Listening | None = None
 
     def start(self, certificate: str, key: str) -> str:
         """Listen with this identity (PEM both); the address it listens on. Raises ServeError."""
@@ -113,22 +111,13 @@ class CentreServer:
         )
         config.load()
         config.ssl = _tls(certificate, key)
-        self._socket, self._server = listening, uvicorn.Server(config)
-        # The socket listens already: a node that is quicker than the thread waits in its backlog.
-        self._thread = threading.Thread(target=self._server.run, args=([listening],), name="serve-https")
-        self._thread.start()
-        host, port = listening.getsockname()[:2]
-        return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+        self._listening = Listening(config, listening, name="serve-https")
+        return f"https://{self._listening.address}"
 
     def close(self) -> None:
         """Stop listening; requests under way are answered. May be called twice."""
-        if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
-            self._thread.join()
-            self._server = self._thread = None
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        if self._listening is not None:
+            self._listening.close()
 
     def _door(self, answer: Callable[[str], Reply], limit_bytes: int) -> Callable[[Request], Awaitable[Response]]:
         async def serve(request: Request) -> Response:
