@@ -108,3 +108,12 @@ def test_what_fills_a_quarter_of_the_picture_at_once_and_what_vehicles_cover_is_
     lorry = Sighting(1, Label.TRUCK, Box(0.35, 0.45, 0.2, 0.2), 0.8)
     looks = [Moment(number * NS_PER_S // 2, (lorry,), flames=[flame(kind=Burning.SMOKE)]) for number in range(20)]
     assert not any(smoke.update(look) for look in looks)
+
+
+def test_a_red_jacket_that_walks_is_no_fire_and_flames_beside_its_wearer_are() -> None:
+    walker = Sighting(1, Label.PERSON, Box(0.38, 0.45, 0.14, 0.3), 0.8)
+    beside = Sighting(1, Label.PERSON, Box(0.46, 0.45, 0.14, 0.3), 0.8)
+    for person, expected in ((walker, False), (beside, True)):
+        _, fire = burning_rules()
+        looks = [Moment(number * NS_PER_S // 2, (person,), flames=[flame()]) for number in range(8)]
+        assert any(fire.update(look) for look in looks) is expected

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import fmean
 
 from agent.contract.events import IncidentKind
 from agent.scene.incident import CLOSE_AFTER_NS
-from agent.scene.moment import Hit, Moment
+from agent.scene.moment import Hit, Moment, Sighting
 from agent.units import NS_PER_S
 from agent.vision.flame_sight import Burning, FlameSight
-from agent.vision.geometry import Box, intersection, union
+from agent.vision.geometry import Box, Label, intersection, union
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ _FORGET_NS = 4 * NS_PER_S
 _LIT_NS = CLOSE_AFTER_NS
 # What of a place is covered by road users that are followed, from which on they are what is seen there.
 _SOMEBODY = 0.3
+_WORN = 0.7
 # Of the picture: smoke that is new (seen: 0.08; a hand before the lens 0.3 to 0.5, a tree in a gale 0.24).
 _LARGEST_SMOKE = 0.2
 # Flames leap by about their own size from one look to the next.
@@ -122,13 +124,14 @@ class BurningRule:
 
     def _is_something_else(self, sight: FlameSight, moment: Moment) -> bool:
         """Grey vehicles and people who gather roll like smoke; fog, a crown in a gale and a hand before the lens are
-        larger than what begins to smoke. Flames are believed wherever they are, for all of these burn."""
-        if self._terms.burning is not Burning.SMOKE:
-            return False
+        larger than what begins to smoke. A red jacket flickers as its wearer walks; flames beside somebody, and on a
+        vehicle, are believed."""
+        if self._terms.burning is Burning.FIRE:
+            people = (one for one in moment.sightings if one.label is Label.PERSON)
+            return _covered(sight.box, people) >= _WORN * sight.box.area
         if sight.box.area > _LARGEST_SMOKE:
             return True
-        covered = sum(intersection(sight.box, one.box) for one in moment.sightings)
-        return covered >= _SOMEBODY * sight.box.area
+        return _covered(sight.box, moment.sightings) >= _SOMEBODY * sight.box.area
 
     def _take(self, sight: FlameSight, now_ns: int) -> None:
         for place in self._places:
@@ -166,6 +169,11 @@ class BurningRule:
 
     def _burns_on(self, place: _Place) -> bool:
         return fmean(place.scores) >= self._terms.stay_score and fmean(place.flickers) >= self._terms.stay_flicker
+
+
+def _covered(box: Box, sightings: Iterable[Sighting]) -> float:
+    """The area of it that is somebody's."""
+    return sum(intersection(box, one.box) for one in sightings)
 
 
 def _is_near(known: Box, seen: Box) -> bool:
