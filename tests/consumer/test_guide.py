@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 import subprocess
@@ -25,7 +26,7 @@ from tests.broker_kit.province import ORG, EnrolledNode, Province
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "centre.md").read_text(encoding="utf-8")
 SHELL = re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL)
 PROGRAMS = dict(re.findall(r"```python\n# (\w+\.py) (.*?)```", GUIDE, re.DOTALL))
-LOOKING, ASKING_NOTHING, AGAIN, ASKING = (block.strip().splitlines() for block in SHELL)
+LOOKING, ASKING_NOTHING, AGAIN, ASKING, OURS = (block.strip().splitlines() for block in SHELL)
 
 
 class Desk:
@@ -132,3 +133,14 @@ def test_every_line_and_every_program_of_the_guide_runs_as_it_stands(desk: Desk)
 def test_the_guide_names_what_is_not_there_yet() -> None:
     named = set(re.findall(r"[a-z]+\.[a-z]+", GUIDE[GUIDE.index("## Not there yet") :]))
     assert {name.value for name in CommandName} - {name.value for name in ARGS_TYPES} <= named
+
+
+@pytest.mark.parametrize("line", OURS)
+def test_our_own_commands_in_the_guide_have_the_options_that_it_names(line: str) -> None:
+    program, *words = line.split()
+    options = [word for word in words if word.startswith("--")]
+    commands = words[: words.index(options[0])]
+    argv = [sys.executable, "-m", "agent", *commands, "--help"]
+    told = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"})
+    assert program == "wayside" and told.returncode == 0, told.stderr
+    assert [option for option in options if option not in told.stdout] == []
