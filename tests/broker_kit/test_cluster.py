@@ -159,12 +159,12 @@ def test_a_node_says_its_own_hears_its_own_and_nothing_of_its_neighbour(cluster:
             for forbidden in (EVENT, own.command("ping"), own.ack, own.desired):
                 forger.publish(forbidden)
             forger.publish(NEIGHBOUR.address.event("c01", "incident"))
-            wait_until(lambda: NEIGHBOUR.address.event("c01", "incident") in centre.heard(), "the neighbour is mute")
+            allowed = {EVENT, own.command("ping"), own.ack, NEIGHBOUR.address.event("c01", "incident")}
+            # The centre's own word comes back to it by another way than the neighbour's event.
+            wait_until(lambda: allowed <= centre.heard(), "the neighbour is mute")
         # A server leads all of one client in order, so what was forbidden would have come before.
         topics = [message.topic for message in centre.of(Message)]
-        assert sorted(topics) == sorted(
-            [EVENT, own.command("ping"), own.ack, NEIGHBOUR.address.event("c01", "incident")]
-        )
+        assert sorted(topics) == sorted(allowed)
         assert sorted(message.topic for message in node.of(Message)) == sorted([own.command("ping"), own.ack])
         assert partner.heard() == {EVENT}
 
