@@ -156,6 +156,8 @@ class CameraWatch:
             return
         self._announce(run, run.observer.finish(), now_media_ns=max(run.last_ns, 0))
         self._next_track_id = run.observer.next_track_id
+        # A run and its decoder know each other: Python would let go of the two, and of 4 MiB of pictures, hours later.
+        run.decoder = None
 
     def _tidy(self) -> None:
         """Now and then, and when a run began anew."""

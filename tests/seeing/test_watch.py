@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 
 import pytest
@@ -10,6 +11,7 @@ from agent import notices
 from agent.clock import SystemClock
 from agent.config import VisionConfig
 from agent.contract.events import MOTION, MotionData, decode_data
+from agent.media.sparse import SparseDecoder
 from agent.notices import StreamRole, StreamStarted, VideoPacket
 from agent.notify import Progress
 from agent.processes.intake import Intake
@@ -109,3 +111,16 @@ def test_damaged_packets_cost_pictures_and_nothing_else(sight: Sight, stream: St
     watched.watch.run_once()
     watched.see(stream, 1, 2, 3)
     assert watched.watch.counts.decoded >= 18
+
+
+def test_a_run_that_ended_leaves_no_decoder_for_the_garbage_collector(sight: Sight, stream: Stream) -> None:
+    watched = Watched(sight)
+    gc.collect()
+    gc.disable()
+    try:
+        for run in (1, 2, 3):
+            watched.start(stream, run)
+            watched.see(stream, run, 0, 1)
+        assert sum(isinstance(each, SparseDecoder) for each in gc.get_objects()) == 1
+    finally:
+        gc.enable()
