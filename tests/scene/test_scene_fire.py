@@ -117,3 +117,24 @@ def test_a_red_jacket_that_walks_is_no_fire_and_flames_beside_its_wearer_are() -
         _, fire = burning_rules()
         looks = [Moment(number * NS_PER_S // 2, (person,), flames=[flame()]) for number in range(8)]
         assert any(fire.update(look) for look in looks) is expected
+
+
+def test_a_red_bin_flickers_while_somebody_passes_it_and_for_a_second_after() -> None:
+    _, fire = burning_rules()
+    looks = []
+    for tenth in range(40):
+        walker = Sighting(1, Label.PERSON, Box(0.3 + 0.01 * tenth, 0.45, 0.1, 0.3), 0.8)
+        sights = [flame()] if tenth in {14, 18, 22, 26} else None
+        looks.append(Moment(tenth * NS_PER_S // 10, (walker,), flames=sights))
+    assert not any(fire.update(look) for look in looks)
+
+
+def test_flames_that_somebody_left_are_told_a_second_later() -> None:
+    _, fire = burning_rules()
+    told_s = []
+    for tenth in range(60):
+        walker = Sighting(1, Label.PERSON, Box(0.38 + 0.03 * tenth, 0.45, 0.14, 0.3), 0.8)
+        sights = [flame()] if tenth % 4 == 0 else None
+        if fire.update(Moment(tenth * NS_PER_S // 10, (walker,) if tenth < 15 else (), flames=sights)):
+            told_s.append(tenth / 10)
+    assert 1.5 < told_s[0] <= 2.8

@@ -8,10 +8,11 @@ from statistics import fmean
 
 from agent.contract.events import IncidentKind
 from agent.scene.incident import CLOSE_AFTER_NS
-from agent.scene.moment import Hit, Moment, Sighting
+from agent.scene.moment import Hit, Moment
+from agent.scene.wake import Wake
 from agent.units import NS_PER_S
 from agent.vision.flame_sight import Burning, FlameSight
-from agent.vision.geometry import Box, Label, intersection, union
+from agent.vision.geometry import Box, intersection, union
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ _SMOKE = _Terms(
 _FORGET_NS = 4 * NS_PER_S
 # Flames hide behind their own smoke; it is the same fire when they come out elsewhere while the incident is open.
 _LIT_NS = CLOSE_AFTER_NS
-# What of a place is covered by road users that are followed, from which on they are what is seen there.
+# What of a place is covered by road users that are followed, from which on they are what is seen there; of people for
+# a second longer.
 _SOMEBODY = 0.3
 _WORN = 0.7
 # Of the picture: smoke that is new (seen: 0.08; a hand before the lens 0.3 to 0.5, a tree in a gale 0.24).
@@ -103,6 +105,7 @@ class BurningRule:
         self._places: list[_Place] = []
         self._told: list[Box] = []
         self._lit_ns: int | None = None
+        self._wake = Wake()
 
     @property
     def kind(self) -> IncidentKind:
@@ -111,6 +114,7 @@ class BurningRule:
     def update(self, moment: Moment) -> list[Hit]:
         """Between two looks what was told last still holds."""
         now_ns = moment.media_ns
+        self._wake.update(moment)
         for sight in moment.flames or ():
             if sight.kind is self._terms.burning and not self._is_something_else(sight, moment):
                 self._take(sight, now_ns)
@@ -124,14 +128,13 @@ class BurningRule:
 
     def _is_something_else(self, sight: FlameSight, moment: Moment) -> bool:
         """Grey vehicles and people who gather roll like smoke; fog, a crown in a gale and a hand before the lens are
-        larger than what begins to smoke. A red jacket flickers as its wearer walks; flames beside somebody, and on a
-        vehicle, are believed."""
+        larger than what begins to smoke. A red jacket flickers as its wearer walks, a red bin as people pass it; flames
+        beside somebody, and on a vehicle, are believed."""
         if self._terms.burning is Burning.FIRE:
-            people = (one for one in moment.sightings if one.label is Label.PERSON)
-            return _covered(sight.box, people) >= _WORN * sight.box.area
+            return _covered(sight.box, self._wake.boxes()) >= _WORN * sight.box.area
         if sight.box.area > _LARGEST_SMOKE:
             return True
-        return _covered(sight.box, moment.sightings) >= _SOMEBODY * sight.box.area
+        return _covered(sight.box, (one.box for one in moment.sightings)) >= _SOMEBODY * sight.box.area
 
     def _take(self, sight: FlameSight, now_ns: int) -> None:
         for place in self._places:
@@ -171,9 +174,9 @@ class BurningRule:
         return fmean(place.scores) >= self._terms.stay_score and fmean(place.flickers) >= self._terms.stay_flicker
 
 
-def _covered(box: Box, sightings: Iterable[Sighting]) -> float:
+def _covered(box: Box, others: Iterable[Box]) -> float:
     """The area of it that is somebody's."""
-    return sum(intersection(box, one.box) for one in sightings)
+    return sum(intersection(box, other) for other in others)
 
 
 def _is_near(known: Box, seen: Box) -> bool:
