@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import cv2
 import numpy as np
@@ -14,11 +14,9 @@ from agent.errors import FrameShapeError
 from agent.units import NS_PER_S
 from agent.vision.geometry import Box
 from agent.vision.model import ModelFacts, Session
+from agent.vision.pieces import Pieces, find_pieces
 from agent.vision.standing import StandingPiece
 from agent.vision.unrest import Unrest
-
-if TYPE_CHECKING:
-    from cv2.typing import MatLike
 
 LumaImage = npt.NDArray[np.uint8]
 FloatImage = npt.NDArray[np.float32]
@@ -55,12 +53,6 @@ _WHITE_LEVEL: Final = np.uint8(235)
 _LEAST_LIGHT: Final = 0.05
 # When more than this part changes at once the light or the camera changed, not the scene: learn anew from here.
 _UPHEAVAL_RATIO: Final = 0.6
-# A person 40 m away on a 1080p picture of a junction covers some 15 x 40 px, which is 20 px of this picture.
-_MIN_REGION_PX: Final = 20
-_MAX_REGIONS: Final = 16
-# A piece moves when this part of it changed lately. Of a car that drives 0.95 and more changes, of the place that a car
-# left under wind-blown branches 0.2 to 0.5 (suburban_road_8cars).
-_RESTLESS_RATIO: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,24 +139,24 @@ class MotionModel:
         return self._judge(picture[0, 0], media_ns, light)
 
     def _judge(self, luma: LumaImage, media_ns: int, light: np.float32) -> Motion:
-        ratio = float(np.count_nonzero(self.mask)) / self.mask.size
+        ratio = cv2.countNonZero(self.mask) / self.mask.size
         if ratio > _UPHEAVAL_RATIO:
             self._frames, self._seen_s = 0, 0.0
             self._mean = self._unrest = None
             return Motion(ratio, (), is_upheaval=True)
         if self._unrest is None:
             self._unrest = Unrest(luma, media_ns)
-        restless = self._unrest.update(luma, media_ns)
+        self._unrest.update(luma, media_ns)
         if self._frames <= _BLIND_FRAMES or not ratio:
             return STILL
-        pieces = _pieces(self.mask, restless)
+        pieces = find_pieces(self.mask, self._unrest)
         standing = self._standing(pieces, luma, light, self._unrest.changed_ns)
         self._settle(pieces.calm, luma, light)
         moving = pieces.moving_px / self.mask.size if pieces.regions else 0.0
         return Motion(moving, pieces.regions, standing=standing)
 
     def _standing(
-        self, pieces: _Pieces, luma: LumaImage, light: np.float32, changed_ns: npt.NDArray[np.int64]
+        self, pieces: Pieces, luma: LumaImage, light: np.float32, changed_ns: npt.NDArray[np.int64]
     ) -> tuple[StandingPiece, ...]:
         """changed_ns: (240, 320) int64, the media time of each pixel's last change."""
         if self._mean is None or not pieces.standing:
@@ -172,19 +164,21 @@ class MotionModel:
         now = _edges(luma.astype(np.float32))
         before = _edges((self._mean[0, 0] + _DARK_LEVEL) * light - _DARK_LEVEL)
         found = []
-        for number in pieces.standing:
-            piece = pieces.labels == number
-            ring = cv2.morphologyEx(piece.astype(np.uint8), cv2.MORPH_GRADIENT, _RING) > 0
+        for piece in pieces.standing:
+            filled = np.zeros_like(self.mask)
+            filled.ravel()[piece.at] = 1
+            ring = cv2.morphologyEx(filled, cv2.MORPH_GRADIENT, _RING) > 0
             has_come = float(now[ring].mean()) > _COME_RATIO * float(before[ring].mean())
-            found.append(StandingPiece(_box(pieces.stats[number]), int(changed_ns[piece].max()), has_come))
+            found.append(StandingPiece(piece.box, int(changed_ns.ravel()[piece.at].max()), has_come))
         return tuple(found)
 
-    def _settle(self, standing: npt.NDArray[np.bool_] | None, luma: LumaImage, light: np.float32) -> None:
-        """Learn what stands as fast as the rest, so that it goes in _MEMORY_S and not in twenty times that."""
-        if self._mean is None or standing is None:
+    def _settle(self, standing: npt.NDArray[np.intp], luma: LumaImage, light: np.float32) -> None:
+        """Learn what stands (flat indices) as fast as the rest, so that it goes in _MEMORY_S and not in twenty times
+        that."""
+        if self._mean is None or not standing.size:
             return
-        mean = self._mean[0, 0]
-        seen = (luma[standing] + _DARK_LEVEL) / light - _DARK_LEVEL
+        mean = self._mean.ravel()
+        seen = (luma.ravel()[standing] + _DARK_LEVEL) / light - _DARK_LEVEL
         mean[standing] += (seen - mean[standing]) * np.float32(self._rate)
 
 
@@ -202,54 +196,8 @@ def _light(mean: FloatImage, luma: LumaImage) -> np.float32:
     return np.float32(max(np.partition(ratio, ratio.size // 2)[ratio.size // 2], _LEAST_LIGHT))
 
 
-@dataclass(frozen=True, slots=True)
-class _Pieces:
-    """`calm`: (H, W) bool, what differs from the background and does not move; None when nothing does. `standing`: its
-    pieces that are large enough for a thing, as numbers in `labels` (H, W) int32 and rows of `stats`, largest first."""
-
-    regions: tuple[Box, ...]
-    moving_px: int
-    calm: npt.NDArray[np.bool_] | None
-    standing: tuple[int, ...]
-    labels: MatLike
-    stats: MatLike
-
-
-def _pieces(mask: LumaImage, restless: npt.NDArray[np.bool_]) -> _Pieces:
-    """The connected pieces of the mask, told apart by whether enough of each still changes.
-
-    mask: (H, W) uint8; restless: (H, W) bool.
-    """
-    # Named, because the default takes three times as long (OpenCV 4.13, x86-64): Grana et al. 2010, by blocks of 2 x 2.
-    count, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(mask, 8, cv2.CV_32S, cv2.CCL_GRANA)
-    areas = stats[:, cv2.CC_STAT_AREA]
-    changing = np.bincount(labels[(mask > 0) & restless], minlength=count)
-    moves = changing >= _RESTLESS_RATIO * areas
-    moves[0] = False
-    stands = ~moves
-    stands[0] = False
-    return _Pieces(
-        regions=tuple(_box(stats[number]) for number in _largest(moves, areas)),
-        moving_px=int(areas[moves].sum()),
-        calm=stands[labels] if stands.any() else None,
-        standing=tuple(_largest(stands, areas).tolist()),
-        labels=labels,
-        stats=stats,
-    )
-
-
 def _edges(picture: FloatImage) -> FloatImage:
     """(H, W) float32: by how many levels a pixel differs from its neighbours; the Sobel operator."""
     across = cv2.Sobel(picture, cv2.CV_32F, 1, 0, scale=_SOBEL_SCALE)
     down = cv2.Sobel(picture, cv2.CV_32F, 0, 1, scale=_SOBEL_SCALE)
     return np.asarray(cv2.magnitude(across, down), np.float32)
-
-
-def _largest(wanted: npt.NDArray[np.bool_], areas: MatLike) -> npt.NDArray[np.intp]:
-    large = np.flatnonzero(wanted & (areas >= _MIN_REGION_PX))
-    return large[np.argsort(-areas[large], kind="stable")][:_MAX_REGIONS]
-
-
-def _box(stats: MatLike) -> Box:
-    x, y, w, h, _ = (int(value) for value in stats)
-    return Box(x / WIDTH_PX, y / HEIGHT_PX, w / WIDTH_PX, h / HEIGHT_PX)
