@@ -31,7 +31,7 @@ def check_signatures(jws: Jws, path: Path | None) -> Signatures:
     if len(jws.signatures) > _MOST_SIGNATURES:
         return Signatures(trouble="too_many_signatures")
     try:
-        pinned = _read(path)
+        pinned = read_keys(path)
         keys = {key_id(key): (key, each) for each in pinned.keys for key in [public_from_pem(each.public_key)]}
         kids = verify_general(jws, {kid: key for kid, (key, _) in keys.items()}, typ=JWS_TYPE)
     except SignatureError as exc:
@@ -39,7 +39,7 @@ def check_signatures(jws: Jws, path: Path | None) -> Signatures:
     return Signatures(tuple(keys[kid][1] for kid in kids))
 
 
-def _read(path: Path | None) -> PinnedKeys:
+def read_keys(path: Path | None) -> PinnedKeys:
     """Raises SignatureError."""
     if path is None:
         raise SignatureError(reason="no_keys", remedy="command_keys names no file: this node obeys nobody")

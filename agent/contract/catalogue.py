@@ -120,8 +120,7 @@ CHANNELS: Final = (
     ),
     Channel(
         *(TopicKind.DESIRED, "desired", _DOWN, 1, True, ("desired",)),
-        "The configuration wished for, signed as a command is. Reserved: no released node applies it.",
-        is_built=False,
+        "The configuration wished for, signed as a command is. `reported` tells what became of it.",
     ),
     Channel(
         *(TopicKind.COMMAND, "cmd/{name}", _DOWN, 1, False, tuple(f"{name.value}.args" for name in ARGS_TYPES)),

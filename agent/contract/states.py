@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from agent.contract.events import TrafficData
+from agent.contract.pinned import PinnedKey
 from agent.contract.wire import Count, Down, Identifier, Instant, Ratio, Seconds, Sequence, Up, Uuid7
 
 
@@ -234,13 +235,17 @@ class Alert(Up, frozen=True, kw_only=True):
 
 
 class Reported(Up, frozen=True, kw_only=True):
-    """`reported`: the configuration in force. `revision` is null while only the local file rules. `rejected_revision`
-    is the newest `desired` that was refused, with why in `errors`."""
+    """`reported`: the configuration in force, since `at`. `revision` is null while only the local file rules.
+    `rejected_revision` is the newest `desired` that was refused or taken back, with why in `errors`; null with errors:
+    the message or a local edit is wrong. `trying`: it runs and is not confirmed yet. `is_edited`: the file was changed
+    on the site since the revision."""
 
     revision: int | None
     at: Instant
     rejected_revision: int | None = None
     errors: tuple[str, ...] = ()
+    trying: int | None = None
+    is_edited: bool = False
 
 
 class Ack(Down, frozen=True, kw_only=True):
@@ -251,7 +256,10 @@ class Ack(Down, frozen=True, kw_only=True):
 
 
 class Desired(Down, frozen=True, kw_only=True):
-    """Payload of the signed `desired`. `config` has the structure of agent.config.Config."""
+    """Payload of the signed `desired`. `iss` is the actor of one of the signing keys. `config` has the structure of
+    agent.config.Config: what it leaves unsaid stays as it is, a list that it says is the whole list, and what is the
+    node's own (its paths, papers, secrets and scenes) it may leave out or repeat, but not change. `keys`: whom the node
+    obeys from now on; left out, as before. A node that is not healthy again within `confirm_within_s` goes back."""
 
     v: Literal[1]
     aud: str
@@ -260,3 +268,5 @@ class Desired(Down, frozen=True, kw_only=True):
     iat: int
     config: msgspec.Raw
     upload_hosts: tuple[str, ...] = ()
+    keys: Annotated[tuple[PinnedKey, ...], msgspec.Meta(max_length=64)] | None = None
+    confirm_within_s: Annotated[int, msgspec.Meta(ge=20, le=900)] = 180

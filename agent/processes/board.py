@@ -36,6 +36,7 @@ from agent.messaging.alarm import Alarm
 from agent.messaging.facts import NodeFacts
 from agent.messaging.lanes import Moment
 from agent.notices import VisionStatus
+from agent.processes.desired import DesiredDesk
 from agent.processes.reception import Reception
 from agent.recording import index
 from agent.recording.boot import BootNumber
@@ -65,6 +66,7 @@ class Board:
         self._holdover = Holdover()
         self._foreseen: tuple[int, Outlook] | None = None
         self.commands: Callable[[Inbound], None] | None = None
+        self.desired: DesiredDesk | None = None
 
     def moment(self) -> Moment:
         mono_ns = self._clock.mono_ns()
@@ -76,6 +78,7 @@ class Board:
             cameras=self._camera_states(),
             alerts=dict(self._alerts),
             traffic=self._reception.roads.states(),
+            reported=None if self.desired is None else self.desired.reported(),
         )
 
     def health(self, waiting: OutboxHealth) -> Health:
@@ -104,8 +107,8 @@ class Board:
             self.commands(Inbound(name, payload, is_retained))
 
     def on_desired(self, payload: bytes) -> None:
-        """Configuration from the centre is signed, and signatures come with step 5: nothing is applied until then."""
-        _log.warning("desired configuration ignored", bytes=len(payload))
+        if self.desired is not None:
+            self.desired.offer(payload)
 
     def on_alarm(self, alarm: Alarm) -> None:
         name = alarm.kind.value.replace("_", "-")

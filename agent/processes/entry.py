@@ -50,7 +50,7 @@ def begin(name: str, config: Path, camera_id: str = "") -> int:
         return run_vision(settings, stop)
     from agent.processes.node import run_node
 
-    return run_node(settings, stop)
+    return run_node(settings, stop, config)
 
 
 def stop_on_signals() -> threading.Event:

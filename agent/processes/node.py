@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from agent import log
+from agent.clock import SystemClock, kernel_boot_id
 from agent.commands.dispatch import Dispatcher, Inbound
 from agent.commands.trust import Trust
 from agent.commands.work import NodeFacts, NodeHands
@@ -31,24 +31,22 @@ from agent.messaging.uplink import Uplink
 from agent.notify import Notifier, Progress, watch
 from agent.processes.board import Board
 from agent.processes.clockkeeper import ClockKeeper
-from agent.processes.finding import tell_holes, tell_lapses
+from agent.processes.desired_apply import settle_start
+from agent.processes.desired_desk import make_desk
+from agent.processes.finding import tell_holes
 from agent.processes.foresight import keep_outlook
 from agent.processes.granting import keep_wishes
 from agent.processes.ground import prepare_ground
 from agent.processes.keeper import Keeper, KeeperFacts
-from agent.processes.limits import retention_limits
 from agent.processes.reception import Arrived, Reception
 from agent.processes.sealing import keep_chains
+from agent.processes.sweeping import keep_swept
 from agent.processes.updating import MARKER_NAME
 from agent.recording import evidence
-from agent.recording.holds import Lapse
-from agent.recording.janitor import Janitor
 from agent.recording.records import AgentStopped
 from agent.stage import Backoff, Stage
 from agent.store import transaction
 
-# A sweep costs some ms; a minute of eight cameras at 8 Mbit/s is 0.5 GB, far below `min_free`.
-_SWEEP_S: Final = 30.0
 _KEEPER_LIMIT_S: Final = 10.0
 # Below the limit: who waits to try again lives.
 _KEEPER_RETRY_S: Final = 4.0
@@ -60,16 +58,18 @@ _MAX_ARRIVED: Final = 100_000
 _log = log.get("node")
 
 
-def run_node(config: Config, stop: threading.Event) -> int:
-    """Keep and talk until `stop`. Raises StoreError, DiskError, RingMissing, LinkError before anything is begun."""
-    _NodeProcess(config, stop).run()
+def run_node(config: Config, stop: threading.Event, path: Path) -> int:
+    """Keep and talk until `stop`; `path` is the configuration's file. Raises ConfigError, StoreError, DiskError,
+    RingMissing, LinkError before anything is begun."""
+    settled = settle_start(path, config, SystemClock(), kernel_boot_id())
+    _NodeProcess(settled, stop, path).run()
     return 0
 
 
 class _NodeProcess:
     """Everything the process holds, opened in order and closed backwards."""
 
-    def __init__(self, config: Config, stop: threading.Event) -> None:
+    def __init__(self, config: Config, stop: threading.Event, path: Path) -> None:
         self._stop = stop
         self._ground = ground = prepare_ground(config)
         self._progress = Progress()
@@ -80,6 +80,10 @@ class _NodeProcess:
         self._dispatcher = Dispatcher(self._facts(), self._hands(), ground.connect, self._workers_stop)
         self._board.commands = self._offer
         self._uplink = self._make_uplink()
+        self._desired = make_desk(
+            ground, path, self._reception, self._uplink, tell=self._hands().tell, stop=self._workers_stop
+        )
+        self._board.desired = self._desired
         self._server: LinkServer | None = None
         self._stages = [
             Stage(
@@ -97,6 +101,7 @@ class _NodeProcess:
             Stage("seal", self._seal, stop=self._workers_stop),
             Stage("wishes", self._grant_wishes, stop=self._workers_stop),
             Stage("outlook", self._foresee, stop=self._workers_stop),
+            Stage("desired", self._desired.run_once, stop=self._workers_stop),
             Stage("holes", self._tell_holes, stop=self._workers_stop),
         ]
         home = home_of(config)
@@ -278,19 +283,4 @@ class _NodeProcess:
             self._uplink.facts_changed()
 
     def _sweep(self) -> None:
-        ground = self._ground
-        limits = retention_limits(ground.config)
-        conn, tell, node = ground.connect(), self._hands().tell, ground.origin.address.node
-
-        def say(lapses: Sequence[Lapse]) -> None:
-            tell_lapses(conn, lapses, node, ground.clock.wall_ns(), tell)
-
-        try:
-            janitor = Janitor(ground.data_dir, conn, ground.ledger, clock=ground.clock, limits=limits, on_lapses=say)
-            janitor.finish_garbage()
-            while not self._workers_stop.is_set():
-                report = janitor.sweep()
-                if not report.is_behind:
-                    self._workers_stop.wait(_SWEEP_S)
-        finally:
-            conn.close()
+        keep_swept(self._ground, self._hands().tell, self._workers_stop)
