@@ -141,7 +141,7 @@ def require_time(work: Work, expires: str | None) -> None:
 
 def check_addresses(work: Work, urls: tuple[str, ...]) -> UploadPolicy:
     """Raises CommandRejected for an address where clips may not go, before anything is cut."""
-    policy = UploadPolicy(allow_loopback_http=work.facts.trust is Trust.OPEN)
+    policy = UploadPolicy(work.facts.upload_hosts(), allow_loopback_http=work.facts.trust is Trust.OPEN)
     try:
         for url in urls:
             check_target(url, policy)

@@ -33,7 +33,8 @@ class Snapshot:
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
     """What commands may know of the node; constant for the life of the process. `keep_free_bytes` is what retention
-    keeps free on the ring's disk; `command_keys` the list of keys that are obeyed (agent.commands.pinned)."""
+    keeps free on the ring's disk; `command_keys` the list of keys that are obeyed (agent.commands.pinned);
+    `upload_hosts` tells the hosts of the `desired` document in force, from any thread."""
 
     address: NodeAddress
     data_dir: Path
@@ -45,6 +46,7 @@ class NodeFacts:
     started_mono_ns: int
     keep_free_bytes: int
     command_keys: Path | None = None
+    upload_hosts: Callable[[], tuple[str, ...]] = tuple
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,7 @@ class _NodeProcess:
             started_mono_ns=ground.clock.mono_ns(),
             keep_free_bytes=ground.config.storage.min_free_bytes,
             command_keys=Path(ground.config.command_keys) if ground.config.command_keys else None,
+            upload_hosts=self._upload_hosts,
         )
 
     def _hands(self) -> NodeHands:
@@ -189,6 +190,9 @@ class _NodeProcess:
 
     def _offer(self, inbound: Inbound) -> None:
         self._dispatcher.offer(inbound)
+
+    def _upload_hosts(self) -> tuple[str, ...]:
+        return self._desired.upload_hosts()
 
     def _make_uplink(self) -> Uplink | None:
         broker = self._ground.config.broker

@@ -409,3 +409,11 @@ def test_signers_are_told_apart_by_person_not_by_key() -> None:
 
     assert lacks_second(Signatures((SOMCHAI.pinned, Person("somchai", MALI.key).pinned)), Trust.SIGNED)
     assert not lacks_second(Signatures((SOMCHAI.pinned, MALI.pinned)), Trust.SIGNED)
+
+
+def test_the_hosts_that_were_signed_are_those_to_which_clips_may_go(site: Site) -> None:
+    assert site.desk.upload_hosts() == ()
+    site.send({}, SOMCHAI, MALI, upload_hosts=("store.example", "10.0.0.9"))
+    assert site.desk.upload_hosts() == ("store.example", "10.0.0.9")
+    site.start()
+    assert site.desk.upload_hosts() == ("store.example", "10.0.0.9")
