@@ -150,15 +150,14 @@ class MotionModel:
         if self._frames <= _BLIND_FRAMES or not ratio:
             return STILL
         pieces = find_pieces(self.mask, self._unrest)
-        standing = self._standing(pieces, luma, light, self._unrest.changed_ns)
-        self._settle(pieces.calm, luma, light)
+        standing = self._standing(pieces, luma, light, self._unrest)
+        self._settle(pieces, luma, light)
         moving = pieces.moving_px / self.mask.size if pieces.regions else 0.0
         return Motion(moving, pieces.regions, standing=standing)
 
     def _standing(
-        self, pieces: Pieces, luma: LumaImage, light: np.float32, changed_ns: npt.NDArray[np.int64]
+        self, pieces: Pieces, luma: LumaImage, light: np.float32, unrest: Unrest
     ) -> tuple[StandingPiece, ...]:
-        """changed_ns: (240, 320) int64, the media time of each pixel's last change."""
         if self._mean is None or not pieces.standing:
             return ()
         now = _edges(luma.astype(np.float32))
@@ -166,20 +165,19 @@ class MotionModel:
         found = []
         for piece in pieces.standing:
             filled = np.zeros_like(self.mask)
-            filled.ravel()[piece.at] = 1
+            filled[pieces.place] = piece.at
             ring = cv2.morphologyEx(filled, cv2.MORPH_GRADIENT, _RING) > 0
             has_come = float(now[ring].mean()) > _COME_RATIO * float(before[ring].mean())
-            found.append(StandingPiece(piece.box, int(changed_ns.ravel()[piece.at].max()), has_come))
+            found.append(StandingPiece(piece.box, unrest.stands_since_ns(pieces.place, piece.at), has_come))
         return tuple(found)
 
-    def _settle(self, standing: npt.NDArray[np.intp], luma: LumaImage, light: np.float32) -> None:
-        """Learn what stands (flat indices) as fast as the rest, so that it goes in _MEMORY_S and not in twenty times
-        that."""
-        if self._mean is None or not standing.size:
+    def _settle(self, pieces: Pieces, luma: LumaImage, light: np.float32) -> None:
+        """Learn what stands as fast as the rest, so that it goes in _MEMORY_S and not in twenty times that."""
+        if self._mean is None or pieces.calm is None:
             return
-        mean = self._mean.ravel()
-        seen = (luma.ravel()[standing] + _DARK_LEVEL) / light - _DARK_LEVEL
-        mean[standing] += (seen - mean[standing]) * np.float32(self._rate)
+        mean = self._mean[0, 0][pieces.place]
+        seen = (luma[pieces.place][pieces.calm] + _DARK_LEVEL) / light - _DARK_LEVEL
+        mean[pieces.calm] += (seen - mean[pieces.calm]) * np.float32(self._rate)
 
 
 def learning_rate(seen_s: float, step_s: float) -> float:
