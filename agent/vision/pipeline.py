@@ -171,7 +171,15 @@ class Pipeline:
         media_ns = picture.media_ns
         is_settled = self._is_settled
         is_quiet = self.is_quiet(media_ns)
-        evidence = Evidence(media_ns, self._moved_ns, self._detected_ns, bool(self._tracks), is_settled, is_quiet)
+        evidence = Evidence(
+            media_ns,
+            self._moved_ns,
+            self._detected_ns,
+            has_tracks=bool(self._tracks),
+            is_settled=is_settled,
+            is_quiet=is_quiet,
+            is_foretold=bool(self._tracks) and not motion.is_upheaval and self._tracker.is_foretold(motion.regions),
+        )
         if self._detector is None or not should_detect(evidence):
             if is_settled and is_same:
                 self._tracks = self._tracker.stay(media_ns)

@@ -40,6 +40,10 @@ _FAINT_WAY: Final = 1.0
 # In sizes a second. Boxes of things that stand wander by a tenth of themselves; a slow walker does 0.4 heights.
 _MOVING: Final = 0.3
 _STANDING: Final = 0.1
+# A walker at 1.4 m/s does 0.8 heights (of 1.7 m): two and a half looks a second follow him as well as five.
+_LEISURELY: Final = 0.875
+# A vehicle that has just stopped may be waiting, or may have had a crash: every look counts.
+_PARKED_NS: Final = 10 * NS_PER_S
 _TWO_WHEELERS: Final = frozenset({Label.BICYCLE, Label.MOTORCYCLE})
 # Looks kept from before a track was believed: three seconds at 5 fps, in which a car crosses most pictures.
 _EARLY_LOOKS: Final = 16
@@ -133,6 +137,13 @@ class Pursuit:
     @property
     def is_moving(self) -> bool:
         return self._speed_sizes >= _MOVING
+
+    @property
+    def is_leisurely(self) -> bool:
+        """Fewer looks follow it as well: somebody on foot who does not run, or a parked vehicle."""
+        if self.label is Label.PERSON:
+            return self._speed_sizes <= _LEISURELY
+        return self._was_believed and self.seen_ns - self._stands_since_ns > _PARKED_NS
 
     @property
     def _speed_sizes(self) -> float:

@@ -103,6 +103,13 @@ class Tracker:
         """Whether the look at `looked_ns` found all there is to know: every track, and each of them judged."""
         return all(one.seen_ns >= looked_ns and one.is_judged for one in self._pursuits)
 
+    def is_foretold(self, regions: Sequence[Box]) -> bool:
+        """Whether a look can wait: each will be where it is expected, and nothing else moves."""
+        boxes = [one.box for one in self._pursuits]
+        return all(one.is_leisurely for one in self._pursuits) and all(
+            any(intersection(region, box) > 0 for box in boxes) for region in regions
+        )
+
     def stay(self, media_ns: int) -> tuple[Track, ...]:
         """The picture has not changed since a look that settled everything: all of them are where they were."""
         for one in self._pursuits:

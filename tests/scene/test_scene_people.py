@@ -66,6 +66,10 @@ def test_what_a_person_put_down_and_left_is_an_abandoned_object() -> None:
     assert data.begin_s == 4.0 and 14 <= at_s < 17 and data.tracks == () and "left behind" in data.reason_en
 
 
+def test_a_thing_that_is_gone_before_its_time_is_not_told_of() -> None:
+    assert findings(engine_of(LEFT), place(30, owner(9), lambda s: bag(s) if s < 12 else [])) == []
+
+
 def test_a_thing_is_not_abandoned_while_somebody_stays_with_it() -> None:
     assert findings(engine_of(LEFT), place(40, owner(100), bag)) == []
 

@@ -60,6 +60,15 @@ def test_what_another_look_would_only_say_again_is_looked_at_seldom(since_s: flo
     assert should_detect(evidence) is runs
 
 
+def test_what_is_on_foot_and_where_it_was_expected_is_looked_at_two_and_a_half_times_a_second() -> None:
+    detected_ns, runs = 0, 0
+    for frame in range(1, 301):
+        now_ns = frame * NS_PER_S // 5
+        if should_detect(Evidence(now_ns, now_ns, detected_ns, has_tracks=True, is_foretold=True)):
+            detected_ns, runs = now_ns, runs + 1
+    assert runs == 150
+
+
 def test_over_a_still_minute_with_an_unsettled_track_the_detector_runs_twice_a_second() -> None:
     detected_ns, runs = 0, 0
     for frame in range(1, 301):

@@ -196,6 +196,25 @@ def test_a_passing_car_does_not_go_over_to_the_weak_box_of_a_waiting_one() -> No
     assert all(track.is_coasting for one in seen[10:] for track in one.living)
 
 
+@pytest.mark.parametrize(
+    ("label", "speed", "regions", "is_foretold"),
+    [
+        (Label.PERSON, 0.05, [_box(0.3)], True),
+        (Label.PERSON, 0.25, [_box(0.9)], False),
+        (Label.PERSON, 0.05, [_box(0.3), _box(0.8)], False),
+        (Label.CAR, 0.05, [], False),
+        (Label.CAR, 0.0, [], True),
+    ],
+    ids=["a walker", "a runner", "a walker and something else", "a car that drives", "a parked car"],
+)
+def test_what_is_slow_and_expected_may_wait_for_a_look(
+    label: Label, speed: float, regions: list[Box], *, is_foretold: bool
+) -> None:
+    tracker = Tracker()
+    _watch(tracker, 12, lambda at_s: [Detection(_box(0.3 + speed * (at_s - 11.8)), label, 0.8)])
+    assert tracker.is_foretold(regions) is is_foretold
+
+
 def test_two_who_meet_and_pass_keep_their_numbers() -> None:
     def look(at_s: float) -> list[Detection]:
         return [

@@ -26,6 +26,8 @@ _SMALLEST_PERSONS = 0.025
 _SAME_IOU = 0.3
 # Hidden by a passer-by it is remembered.
 _HIDDEN_NS = 8 * NS_PER_S
+# A piece that is there shows in most pictures.
+_SEEN_NS = NS_PER_S
 # A person who stands still becomes a standing piece as well, and so does a parked car.
 _COVERED = 0.5
 # Somebody must have been near within this time before it stood: the motion model needs two seconds to call it standing.
@@ -106,8 +108,9 @@ class AbandonedObjectRule:
         )
 
     def _is_left(self, thing: _Thing, now_ns: int) -> bool:
-        """Unmoved for the rule's time, and nobody near now."""
-        return thing.alone_ns is not None and now_ns - thing.piece.since_ns >= self._after_ns
+        """Unmoved for the rule's time, nobody near, and there to be seen: what is hidden is not told of."""
+        is_there = now_ns - thing.last_ns <= _SEEN_NS
+        return is_there and thing.alone_ns is not None and now_ns - thing.piece.since_ns >= self._after_ns
 
     def _heights_apart(self, person: Box, thing: Box) -> float:
         """From the person's feet to the thing's foot, in heights of the person."""
