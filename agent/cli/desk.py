@@ -43,6 +43,11 @@ class Desk:
     cert: Annotated[str, typer.Option("--cert", help="this desk's certificate, for mqtts")] = ""
     key: Annotated[str, typer.Option("--key", help="this desk's key, for mqtts")] = ""
 
+    @property
+    def keys(self) -> tuple[EllipticCurvePrivateKey, ...]:
+        """Read anew each time. Raises UsageError, SignatureError."""
+        return tuple(_read_key(Path(each.strip())) for each in self.sign.split(",") if each.strip())
+
     @contextmanager
     def connected(self, *tails: str) -> Iterator[CentreClient]:
         """A client that hears `tails` of every node. Raises UsageError, ConfigError, BrokerRefused,
@@ -58,7 +63,7 @@ class Desk:
             protocol=protocol,
             actor=self.actor,
             role=self.role,
-            signing_keys=tuple(_read_key(Path(each.strip())) for each in self.sign.split(",") if each.strip()),
+            signing_keys=self.keys,
             hears=tuple(FleetFilter().of(tail) for tail in tails),
         )
         client = CentreClient(options)

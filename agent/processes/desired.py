@@ -49,8 +49,8 @@ _log = log.get("desired")
 
 @dataclass(frozen=True, slots=True)
 class DesiredParts:
-    """What the desk stands on. `look` tells how the node is, `changed` that `reported` should be said anew; `tell` is
-    NodeHands.tell. All may be called from the stage's thread."""
+    """What the desk stands on. `look` tells how the node is, `lately` which cameras have recorded in the last minutes,
+    `changed` that `reported` should be said anew; `tell` is NodeHands.tell. All are called on the stage's thread."""
 
     config: Config
     path: Path
@@ -60,6 +60,7 @@ class DesiredParts:
     connect: Callable[[], sqlite3.Connection]
     tell: Callable[[sqlite3.Connection, str, EventData, str], None]
     look: Callable[[], Seen]
+    lately: Callable[[sqlite3.Connection], frozenset[str]]
     changed: Callable[[], None]
     stop: threading.Event
 
@@ -183,7 +184,8 @@ class DesiredDesk:
         seen = self._parts.look()
         before = Before(
             config=present,
-            streaming=tuple(sorted(seen.streaming)),
+            # One that is just being started anew, after the document before perhaps, was well too.
+            streaming=tuple(sorted(seen.streaming | self._parts.lately(conn))),
             had_vision=seen.has_vision,
             boot_id=self._parts.boot_id,
             mono_ns=self._parts.clock.mono_ns(),

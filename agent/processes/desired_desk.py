@@ -16,10 +16,13 @@ from agent.processes.desired_record import config_digest
 from agent.processes.desired_trial import Seen
 from agent.processes.ground import Ground
 from agent.processes.reception import Reception
-from agent.units import NS_PER_S
+from agent.recording import index
+from agent.units import NS_PER_S, WallSpan
 
 # A camera tells how it goes each second or so.
 _FRESH_NS: Final = 5 * NS_PER_S
+# Longer than any start takes.
+_LATELY_NS: Final = 600 * NS_PER_S
 
 
 def make_desk(
@@ -47,6 +50,11 @@ def make_desk(
         is_connected = uplink is not None and uplink.status.is_connected
         return Seen(runs, is_connected, streaming, reception.vision_status is not None)
 
+    def lately(conn: sqlite3.Connection) -> frozenset[str]:
+        now_ns = ground.clock.wall_ns()
+        window = WallSpan(now_ns - _LATELY_NS, now_ns)
+        return frozenset(camera for camera in ground.cameras if index.segments(conn, camera, window))
+
     def changed() -> None:
         if uplink is not None:
             uplink.facts_changed()
@@ -61,6 +69,7 @@ def make_desk(
             connect=ground.connect,
             tell=tell,
             look=look,
+            lately=lately,
             changed=changed,
             stop=stop,
         )

@@ -12,7 +12,20 @@ from pathlib import Path
 
 from agent import log
 from tests.broker import Broker
-from tests.faults import campaigns, clocks, disks, forgeries, fuzz, keeping, machine, modes, nats, outage, sound
+from tests.faults import (
+    campaigns,
+    clocks,
+    desired,
+    disks,
+    forgeries,
+    fuzz,
+    keeping,
+    machine,
+    modes,
+    nats,
+    outage,
+    sound,
+)
 from tests.recording import evidence
 from tests.rigs.films import FilmSettings, make_film
 from tests.rigs.rtsp import RtspCamera
@@ -63,6 +76,7 @@ def main(names: list[str]) -> int:
             root / "modes", lambda here, broker: modes.killed_in_an_incident(here, broker, _MODE_KILLS)
         )
         todo["holds"] = lambda: _with_broker(root / "holds", keeping.held_through_a_kill)
+        todo["desired"] = lambda: _with_broker(root / "desired", desired.desired)
         todo["clock-1970"] = lambda: _with_broker(
             root / "clock-1970", lambda here, broker: clocks.boot_in_1970(here, broker, _IN_1970_S)
         )

@@ -53,6 +53,7 @@ class Site:
         self.clock = SetClock(NOW_S * NS_PER_S)
         self.told: list[EventData] = []
         self.boot_id = "boot-1"
+        self.lately: frozenset[str] = frozenset()
         self.start()
 
     def start(self) -> None:
@@ -70,6 +71,7 @@ class Site:
                 connect=self.connect,
                 tell=lambda _conn, _type, data, _camera: self.told.append(data),
                 look=lambda: self.seen,
+                lately=lambda _conn: self.lately,
                 changed=lambda: None,
                 stop=threading.Event(),
             )
@@ -299,6 +301,14 @@ def test_what_was_not_well_before_says_nothing_against_a_document(site: Site) ->
     site.seen = replace(site.seen, streaming=frozenset(), has_vision=False)
     site.wait(0)
     assert site.wait(SETTLE_S).revision == 1
+
+
+def test_a_camera_that_recorded_minutes_ago_and_is_just_being_started_was_well(site: Site) -> None:
+    site.seen, site.lately = replace(site.seen, streaming=frozenset()), frozenset({"c01"})
+    site.send(LONGER, confirm_within_s=20)
+    site.start()
+    site.seen = replace(site.seen, streaming=frozenset())
+    assert site.wait(20).errors == ("camera c01 does not stream",)
 
 
 def test_a_moment_of_health_is_not_enough(site: Site) -> None:
