@@ -63,15 +63,13 @@ def desired(
             jws, document = _other_persons(file, address)
             jws = add_signatures(jws, desk.keys)
         else:
-            document = Desired(
-                v=1,
-                aud=address.urn,
-                iss=desk.actor,
+            document = _document(
+                desk,
+                address,
+                file,
                 revision=revision or next_revision(before),
-                iat=int(time.time()),
-                config=msgspec.Raw(msgspec.json.encode(_read_toml(file))),
                 upload_hosts=tuple(upload_host or ()),
-                keys=_read_keys(keys) if keys else None,
+                keys=keys,
                 confirm_within_s=confirm_within_s,
             )
             jws = sign_document(document, desk.keys)
@@ -83,14 +81,33 @@ def desired(
             return
         # A trial may last as long as the document says, and the node's connection comes back within that.
         limit_s = document.confirm_within_s + 60.0
-        report = send_document(
-            client, address, jws, timeout_s=limit_s, before=before, on_report=None if as_json else _print_step
-        )
-    if as_json:
-        print(encode(report).decode())
-    else:
-        _print_end(report, document.revision)
+        step = None if as_json else _print_step
+        report = send_document(client, address, jws, timeout_s=limit_s, before=before, on_report=step)
+    print(encode(report).decode() if as_json else _end(report, document.revision))
     raise typer.Exit(0 if is_in_force(report, document.revision) else EXIT_FAILED)
+
+
+def _document(
+    desk: Desk,
+    address: NodeAddress,
+    file: Path,
+    *,
+    revision: int,
+    upload_hosts: tuple[str, ...],
+    keys: Path | None,
+    confirm_within_s: int,
+) -> Desired:
+    return Desired(
+        v=1,
+        aud=address.urn,
+        iss=desk.actor,
+        revision=revision,
+        iat=int(time.time()),
+        config=msgspec.Raw(msgspec.json.encode(_read_toml(file))),
+        upload_hosts=upload_hosts,
+        keys=_read_keys(keys) if keys else None,
+        confirm_within_s=confirm_within_s,
+    )
 
 
 def _read_toml(path: Path) -> dict[str, object]:
@@ -137,10 +154,8 @@ def _print_step(report: Reported) -> None:
         print(f"revision {report.trying} is tried", file=sys.stderr)
 
 
-def _print_end(report: Reported, revision: int) -> None:
+def _end(report: Reported, revision: int) -> str:
     if is_in_force(report, revision):
-        print(f"revision {revision} is in force since {report.at}")
-        return
-    print(f"revision {revision} is not in force; {report.revision or 'the local file'} is")
-    for each in report.errors:
-        print(f"  {each}")
+        return f"revision {revision} is in force since {report.at}"
+    head = f"revision {revision} is not in force; {report.revision or 'the local file'} is"
+    return "\n  ".join([head, *report.errors])
