@@ -6,7 +6,9 @@ Every key, its unit and its default stand here and nowhere else. The centre's `d
 from __future__ import annotations
 
 import datetime
+import ipaddress
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -148,7 +150,7 @@ class Config(_Section, frozen=True):
     runtime_dir: str
     node: NodeConfig
     timezone: str = "Asia/Bangkok"
-    # "open" accepts unsigned commands: for the demo and a desk only.
+    # "open" accepts unsigned commands: for the demo and a desk only, so the broker must be on this very machine.
     trust: Literal["signed", "open"] = "signed"
     # Whom the node obeys: a JSON file of public keys (agent.commands.pinned). Without it, nobody.
     command_keys: str = ""
@@ -182,6 +184,7 @@ def _check_meaning(config: Config, name: str) -> None:
     except (ZoneInfoNotFoundError, ValueError) as exc:
         raise ConfigError(file=name, key="timezone", remedy="name a zone such as Asia/Bangkok") from exc
     _check_sizes(config, name)
+    _check_trust(config, name)
     seen: set[str] = set()
     for camera in config.cameras:
         if camera.id in seen:
@@ -193,6 +196,26 @@ def _check_meaning(config: Config, name: str) -> None:
             raise ConfigError(file=name, key=f"camera {camera.id}.audio", remedy=remedy)
         seen.add(camera.id)
         _check_recording(config, camera, name)
+
+
+def _check_trust(config: Config, name: str) -> None:
+    """Who reaches the broker commands an open node, and beyond loopback that is whoever reaches the network."""
+    if config.trust == "open" and config.broker is not None and _is_elsewhere(config.broker.url):
+        remedy = 'trust = "open" is for a broker on 127.0.0.1 only; remove it and name the keys to obey in command_keys'
+        raise ConfigError(file=name, key="trust", remedy=remedy)
+
+
+def _is_elsewhere(url: str) -> bool:
+    """Only a literal address is known to be here: a name, even localhost, is whatever the resolver says. What is no
+    address at all leads nowhere, and whoever connects says so."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host != ""
 
 
 def _check_sizes(config: Config, name: str) -> None:

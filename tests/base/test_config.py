@@ -63,3 +63,26 @@ def test_a_wrong_key_or_value_is_refused_with_its_path_and_advice(old: str, new:
 def test_two_cameras_of_one_id_are_refused() -> None:
     with pytest.raises(ConfigError, match="two cameras"):
         decode_config(GOOD + '[[camera]]\nid = "c01"\nmain = "file:a.mp4"\n', name="wayside.toml")
+
+
+OPEN = GOOD.replace("[node]", 'trust = "open"\n\n[broker]\nurl = "{url}"\n\n[node]')
+
+
+@pytest.mark.parametrize("url", ["mqtt://127.0.0.1:1883", "mqtt://127.1.2.3", "mqtts://[::1]:8883"])
+def test_an_open_node_speaks_to_a_broker_on_its_own_machine(url: str) -> None:
+    assert decode_config(OPEN.replace("{url}", url), name="wayside.toml").trust == "open"
+    assert decode_config(GOOD.replace("[node]", 'trust = "open"\n[node]'), name="wayside.toml").broker is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("mqtts://broker.example", "mqtt://10.0.0.1:1883", "mqtt://0.0.0.0", "mqtt://localhost", "mqtt://[::2]"),
+        *("mqtt://127.0.0.1.example", "mqtt://127.0.0.1@evil.example"),
+    ],
+)
+def test_an_open_node_with_any_other_broker_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"trust\): .*127\.0\.0\.1 only.*command_keys"):
+        decode_config(OPEN.replace("{url}", url), name="wayside.toml")
+    signed = OPEN.replace('trust = "open"', "").replace("{url}", url)
+    assert decode_config(signed, name="wayside.toml").trust == "signed"

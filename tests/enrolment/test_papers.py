@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.config import CameraConfig, Config, NodeConfig, VisionConfig, decode_config
+from agent.config import BrokerConfig, CameraConfig, Config, NodeConfig, VisionConfig, decode_config
 from agent.contract.enrolment import Grant
 from agent.enrolment.configuration import LocalPaths, merge, to_toml
 from agent.enrolment.home import NodeHome
@@ -161,8 +161,9 @@ def test_the_cameras_of_the_site_outlive_a_renewal(node: Node, office: Organisat
     assert config is not None
     scene = str(node.home.scene("c01"))
     camera = msgspec.structs.replace(CAMERA, password_file=str(node.home.secret("c01")), scene=scene)
+    desk = BrokerConfig("mqtt://127.0.0.1")
     own = msgspec.structs.replace(
-        config, cameras=[camera], trust="open", vision=VisionConfig(models_dir="/m", threads=3)
+        config, cameras=[camera], trust="open", broker=desk, vision=VisionConfig(models_dir="/m", threads=3)
     )
     assert write_config(node.home, own)
     install(node, office, revision=2, more={"timezone": "Asia/Tokyo", "vision": {"threads": 1}})
