@@ -220,8 +220,15 @@ CREATE TABLE IF NOT EXISTS command_job (        -- how far an unfinished long co
     data BLOB NOT NULL                          -- JSON of clipjob.ClipJob or sheet.SheetJob
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE IF NOT EXISTS command_store (      -- owner: agent/commands/storemark.py
+    only_row       INTEGER PRIMARY KEY CHECK (only_row = 1),
+    id             TEXT    NOT NULL,            -- stands in a file outside the store as well
+    is_lost        INTEGER NOT NULL,            -- another store was used before this one
+    reborn_wall_ns INTEGER NOT NULL             -- commands signed until then are not obeyed; 0: no sure clock yet
+) STRICT;
+
 CREATE TABLE IF NOT EXISTS command_counter (    -- counters used within the window, per issuer
-    iss TEXT    NOT NULL,
+    iss TEXT    NOT NULL,                       -- the actor whose signature held, and the issuer it names
     ctr INTEGER NOT NULL,
     PRIMARY KEY (iss, ctr)
 ) STRICT, WITHOUT ROWID;

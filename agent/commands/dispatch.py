@@ -18,13 +18,14 @@ import msgspec
 from agent import log
 from agent.commands import journal
 from agent.commands.access import note_command
-from agent.commands.arguments import refuse_arguments
 from agent.commands.clipjob import clear_exports
 from agent.commands.handlers import HANDLERS
+from agent.commands.judging import circumstances, refuse_use
 from agent.commands.pinned import check_signatures
 from agent.commands.running import Halt, Running
+from agent.commands.storemark import check_store
 from agent.commands.telling import Teller
-from agent.commands.trust import Circumstances, Refusal, Signatures, Trust, judge
+from agent.commands.trust import Signatures, Trust, judge
 from agent.commands.work import NodeFacts, NodeHands, Outcome, Work
 from agent.contract.commands import AnswerState, CommandName, CommandPayload, Jws, decode_jws, decode_payload
 from agent.contract.wire import MAX_MESSAGE_BYTES, encode
@@ -90,6 +91,7 @@ class Dispatcher:
         conn = self._connect()
         try:
             if self._is_first_start:
+                self.check_memory(conn)
                 self._say_again(conn)
                 self._is_first_start = False
             for command in journal.unfinished(conn):
@@ -130,6 +132,13 @@ class Dispatcher:
             if queued is not None and journal.is_unfinished(conn, queued.jti):
                 self._carry_out(conn, queued)
 
+    def check_memory(self, conn: sqlite3.Connection) -> None:
+        """Before the first command is judged: is this the store that remembers? Raises StoreError, DiskError."""
+        if self._facts.store_mark is not None and check_store(conn, self._facts.store_mark):
+            self._teller.forgetful(conn)
+        # A loss is dated as early as it can be: the sooner are fresh commands obeyed.
+        circumstances(conn, self._facts, "", is_retained=False)
+
     def receive(self, conn: sqlite3.Connection, inbound: Inbound) -> None:
         """Check, journal and begin one message. Nothing it contains raises out of here; StoreError may come."""
         if len(inbound.payload) > MAX_MESSAGE_BYTES:
@@ -142,13 +151,14 @@ class Dispatcher:
             self._teller.malformed(conn, inbound.name, str(exc))
             return
         signed = self._signatures(jws)
-        refusal = judge(command, signed, self._circumstances(inbound))
+        seen = circumstances(conn, self._facts, inbound.name, is_retained=inbound.is_retained)
+        refusal = judge(command, signed, seen)
         done = journal.known(conn, command.jti)
         if refusal is None and done is not None:
             self._answer_again(done)
             return
         if refusal is None:
-            refusal = self._refuse_use(conn, command)
+            refusal = refuse_use(conn, command)
         if refusal is not None:
             self._teller.refused(conn, command, refusal)
             # A copy that comes late or retained must not give a command that was answered a second, other answer.
@@ -161,27 +171,6 @@ class Dispatcher:
     def _signatures(self, jws: Jws) -> Signatures:
         """Nobody looks at them where everybody is believed."""
         return Signatures() if self._facts.trust is Trust.OPEN else check_signatures(jws, self._facts.command_keys)
-
-    def _circumstances(self, inbound: Inbound) -> Circumstances:
-        clock = self._facts.clock
-        return Circumstances(
-            trust=self._facts.trust,
-            urn=self._facts.address.urn,
-            responses=f"{self._facts.address.root}/rsp/",
-            topic_name=inbound.name,
-            is_retained=inbound.is_retained,
-            wall_s=clock.wall_ns() // NS_PER_S,
-            is_clock_synced=clock.status().quality.value == "synced",
-        )
-
-    def _refuse_use(self, conn: sqlite3.Connection, command: CommandPayload) -> Refusal | None:
-        if not journal.is_fresh(conn, command):
-            return Refusal(AnswerState.REJECTED, "replayed", "this counter was used before; sign the command afresh")
-        name = next((known for known in HANDLERS if known.value == command.name), None)
-        if name is None:
-            understood = ", ".join(sorted(HANDLERS))
-            return Refusal(AnswerState.REJECTED, "unknown_command", f"this node understands {understood}")
-        return refuse_arguments(name, command.args)
 
     def _accept(self, conn: sqlite3.Connection, command: CommandPayload, signed: Signatures) -> None:
         others = ", ".join(signed.others(command.actor.id))

@@ -36,14 +36,19 @@ def known(conn: sqlite3.Connection, jti: str) -> JournalRow | None:
     return None if row is None else _row(row)
 
 
+def issuer_of(command: CommandPayload) -> str:
+    """Whose counter it is. An `iss` counts with the person whose signature held (agent.commands.trust): under another
+    person's key the same word is another issuer, so that nobody can use up, or find used, what is not theirs."""
+    return msgspec.json.encode((command.actor.id, command.iss)).decode()
+
+
 def is_fresh(conn: sqlite3.Connection, command: CommandPayload) -> bool:
     """Whether this issuer's counter may be used (contract: unseen within a window of 1 024)."""
     if command.ctr > _MAX_COUNTER:
         return False
-    newest = conn.execute("SELECT max(ctr) FROM command_counter WHERE iss = ?", (command.iss,)).fetchone()[0]
-    seen = conn.execute(
-        "SELECT 1 FROM command_counter WHERE iss = ? AND ctr = ?", (command.iss, command.ctr)
-    ).fetchone()
+    issuer = issuer_of(command)
+    newest = conn.execute("SELECT max(ctr) FROM command_counter WHERE iss = ?", (issuer,)).fetchone()[0]
+    seen = conn.execute("SELECT 1 FROM command_counter WHERE iss = ? AND ctr = ?", (issuer, command.ctr)).fetchone()
     return is_counter_fresh(command.ctr, newest, is_seen=seen is not None)
 
 
@@ -53,10 +58,11 @@ def accept(conn: sqlite3.Connection, command: CommandPayload, wall_ns: int) -> N
         "INSERT INTO command (jti, name, payload, state, answer, received_wall_ns) VALUES (?, ?, ?, ?, NULL, ?)",
         (command.jti, command.name, msgspec.json.encode(command), AnswerState.ACCEPTED.value, wall_ns),
     )
-    conn.execute("INSERT INTO command_counter (iss, ctr) VALUES (?, ?)", (command.iss, command.ctr))
+    issuer = issuer_of(command)
+    conn.execute("INSERT INTO command_counter (iss, ctr) VALUES (?, ?)", (issuer, command.ctr))
     conn.execute(
         "DELETE FROM command_counter WHERE iss = ? AND ctr <= (SELECT max(ctr) FROM command_counter WHERE iss = ?) - ?",
-        (command.iss, command.iss, COUNTER_WINDOW),
+        (issuer, issuer, COUNTER_WINDOW),
     )
     conn.execute(
         "DELETE FROM command WHERE received_wall_ns < ? AND state NOT IN ('accepted', 'running')", (wall_ns - _KEEP_NS,)

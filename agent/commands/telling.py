@@ -92,6 +92,10 @@ class Teller:
         _log.warning("command malformed", name=name, problem=problem)
         self._warn(conn, "command_malformed", f"cmd/{name}: {problem}"[:500])
 
+    def forgetful(self, conn: sqlite3.Connection) -> None:
+        """The store that knew which commands were obeyed is gone, or an older one was put back."""
+        self._warn(conn, "command_store_lost", "commands signed before now are refused with floor_due")
+
     def catch_up(self, conn: sqlite3.Connection) -> None:
         """Say how much was left out, once it may be said."""
         mono_ns = self._facts.clock.mono_ns()

@@ -64,7 +64,8 @@ class Signatures:
 @dataclass(frozen=True, slots=True)
 class Circumstances:
     """What the node knows when a command arrives. `topic_name` is the last word of the topic it came on; `responses` is
-    the prefix that every reply topic of this node has, with its final slash."""
+    the prefix that every reply topic of this node has, with its final slash. `fresh_after_s`: what was signed until
+    then may be a replay, because the store that would know was lost (agent.commands.storemark)."""
 
     trust: Trust
     urn: str
@@ -73,6 +74,7 @@ class Circumstances:
     is_retained: bool
     wall_s: int
     is_clock_synced: bool
+    fresh_after_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,20 @@ def _judge_time(command: CommandPayload, seen: Circumstances) -> Refusal | None:
         return Refusal(AnswerState.EXPIRED, "expired", "the command arrived after its exp; ask again")
     if command.iat > seen.wall_s + TIME_TOLERANCE_S:
         return _rejected("from_the_future", "iat lies ahead of the node's clock; check the requester's clock")
-    return None
+    return _judge_floor(command, seen)
+
+
+def _judge_floor(command: CommandPayload, seen: Circumstances) -> Refusal | None:
+    """After a lost store an issuer's first command that was surely signed after the loss is its counter's floor."""
+    if seen.fresh_after_s is None or seen.trust is Trust.OPEN or command.name in LOW_RISK:
+        return None
+    # A requester's clock may be ahead by the tolerance: so late may what it signed before the loss claim to be.
+    floor_s = seen.fresh_after_s + TIME_TOLERANCE_S
+    if command.iat > floor_s:
+        return None
+    wait_s = max(floor_s + 1 - seen.wall_s, 1)
+    message = f"the node lost its memory of commands and obeys those signed from now on; sign it again in {wait_s} s"
+    return _rejected("floor_due", message)
 
 
 def is_counter_fresh(counter: int, newest: int | None, *, is_seen: bool) -> bool:

@@ -34,7 +34,8 @@ class Snapshot:
 class NodeFacts:
     """What commands may know of the node; constant for the life of the process. `keep_free_bytes` is what retention
     keeps free on the ring's disk; `command_keys` the list of keys that are obeyed (agent.commands.pinned);
-    `upload_hosts` tells the hosts of the `desired` document in force, from any thread."""
+    `upload_hosts` tells the hosts of the `desired` document in force, from any thread; `store_mark` is the file that
+    names the store (agent.commands.storemark), None where nobody asks."""
 
     address: NodeAddress
     data_dir: Path
@@ -47,6 +48,7 @@ class NodeFacts:
     keep_free_bytes: int
     command_keys: Path | None = None
     upload_hosts: Callable[[], tuple[str, ...]] = tuple
+    store_mark: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

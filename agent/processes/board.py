@@ -110,6 +110,10 @@ class Board:
         if self.desired is not None:
             self.desired.offer(payload)
 
+    def upload_hosts(self) -> tuple[str, ...]:
+        """From any thread."""
+        return () if self.desired is None else self.desired.upload_hosts()
+
     def on_alarm(self, alarm: Alarm) -> None:
         name = alarm.kind.value.replace("_", "-")
         _log.warning("alarm", kind=alarm.kind.value, is_active=alarm.is_active, detail=alarm.detail)

@@ -12,6 +12,7 @@ import msgspec
 from agent import log
 from agent.clock import SystemClock, kernel_boot_id
 from agent.commands.dispatch import Dispatcher, Inbound
+from agent.commands.storemark import MARK_NAME as STORE_MARK
 from agent.commands.trust import Trust
 from agent.commands.work import NodeFacts, NodeHands
 from agent.config import Config
@@ -77,13 +78,12 @@ class _NodeProcess:
         self._reception = Reception(self._inbox, frozenset(ground.cameras), ground.clock)
         self._board = Board(config, ground.data_dir, self._reception, ground.clock, ground.boot)
         self._workers_stop = threading.Event()
-        self._dispatcher = Dispatcher(self._facts(), self._hands(), ground.connect, self._workers_stop)
+        self._dispatcher = Dispatcher(self._facts(path), self._hands(), ground.connect, self._workers_stop)
         self._board.commands = self._offer
         self._uplink = self._make_uplink()
-        self._desired = make_desk(
+        self._board.desired = desired = make_desk(
             ground, path, self._reception, self._uplink, tell=self._hands().tell, stop=self._workers_stop
         )
-        self._board.desired = self._desired
         self._server: LinkServer | None = None
         self._stages = [
             Stage(
@@ -101,7 +101,7 @@ class _NodeProcess:
             Stage("seal", self._seal, stop=self._workers_stop),
             Stage("wishes", self._grant_wishes, stop=self._workers_stop),
             Stage("outlook", self._foresee, stop=self._workers_stop),
-            Stage("desired", self._desired.run_once, stop=self._workers_stop),
+            Stage("desired", desired.run_once, stop=self._workers_stop),
             Stage("holes", self._tell_holes, stop=self._workers_stop),
         ]
         home = home_of(config)
@@ -153,7 +153,7 @@ class _NodeProcess:
             self._uplink.stop(_JOIN_S / 2)
         self._ground.ledger.close()
 
-    def _facts(self) -> NodeFacts:
+    def _facts(self, path: Path) -> NodeFacts:
         ground = self._ground
         return NodeFacts(
             address=ground.origin.address,
@@ -166,7 +166,8 @@ class _NodeProcess:
             started_mono_ns=ground.clock.mono_ns(),
             keep_free_bytes=ground.config.storage.min_free_bytes,
             command_keys=Path(ground.config.command_keys) if ground.config.command_keys else None,
-            upload_hosts=self._upload_hosts,
+            upload_hosts=self._board.upload_hosts,
+            store_mark=path.with_name(STORE_MARK),
         )
 
     def _hands(self) -> NodeHands:
@@ -190,9 +191,6 @@ class _NodeProcess:
 
     def _offer(self, inbound: Inbound) -> None:
         self._dispatcher.offer(inbound)
-
-    def _upload_hosts(self) -> tuple[str, ...]:
-        return self._desired.upload_hosts()
 
     def _make_uplink(self) -> Uplink | None:
         broker = self._ground.config.broker
