@@ -6,6 +6,7 @@ import json
 import random
 import re
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from agent.commands.trust import Trust
-from agent.contract.commands import JWS_TYPE, CommandName, Jws, base64url, decode_jws, from_base64url
+from agent.contract.commands import JWS_TYPE, CommandName, CommandPayload, Jws, base64url, decode_jws, from_base64url
 from agent.contract.pinned import PinnedKey, PinnedKeys
 from agent.contract.wire import encode
 from agent.errors import WireError
@@ -64,16 +65,28 @@ class Toll:
     kinds: Counter[str] = field(default_factory=Counter)
 
     def line(self) -> str:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.kinds.items()))
-        return f"{self.sent} forged commands: {self.executed} executed, {self.told} in the audit ({kinds})"
+        return f"{self.sent} forged commands: {self.executed} executed, {self.told} in the audit ({self.kinds_line()})"
+
+    def kinds_line(self) -> str:
+        return ", ".join(f"{count} {kind}" for kind, count in sorted(self.kinds.items()))
 
 
 def attack(node: Node, count: int, *, seed: int) -> Toll:
     """Send so many. Whatever the node raises comes out of here."""
     chance = random.Random(seed)
-    genuine = [_signed(node, chance) for _ in range(40)]
-    known = {_meaning(message) for _, message in genuine}
     toll = Toll()
+    for name, message in forge(genuine_commands(node.command, chance), count, chance, toll):
+        node.receive(node.command(name), topic=name, message=message, is_retained=chance.random() < 0.05)
+    toll.executed = _executed(node)
+    toll.told = _told(node)
+    return toll
+
+
+def forge(
+    genuine: Sequence[tuple[str, bytes]], count: int, chance: random.Random, toll: Toll
+) -> Iterator[tuple[str, bytes]]:
+    """So many messages that none of these people meant, each with the command's name that its topic ends in."""
+    known = {_meaning(message) for _, message in genuine}
     while toll.sent < count:
         name, message = chance.choice(genuine)
         kind = chance.choice(sorted(_KINDS))
@@ -83,10 +96,12 @@ def attack(node: Node, count: int, *, seed: int) -> Toll:
             continue
         toll.sent += 1
         toll.kinds[kind] += 1
-        node.receive(node.command(name), topic=name, message=forged, is_retained=chance.random() < 0.05)
-    toll.executed = _executed(node)
-    toll.told = _told(node)
-    return toll
+        yield name, forged
+
+
+def genuine_commands(make: Callable[[str, object], CommandPayload], chance: random.Random) -> list[tuple[str, bytes]]:
+    """To forge from; rightly signed, and to be sent to nobody."""
+    return [_signed(make, chance) for _ in range(40)]
 
 
 def _executed(node: Node) -> int:
@@ -105,9 +120,9 @@ def _told(node: Node) -> int:
     return len(node.audits()) + len(singly) + sum(counted)
 
 
-def _signed(node: Node, chance: random.Random) -> tuple[str, bytes]:
+def _signed(make: Callable[[str, object], CommandPayload], chance: random.Random) -> tuple[str, bytes]:
     name, args = chance.choice(TEMPLATES)
-    command = node.command(name, args)
+    command = make(name, args)
     people = [SOMCHAI, MALI] if name == "footage.erase" else [SOMCHAI]
     return name, encode(sign_general(encode(command), [each.key for each in people], typ=JWS_TYPE))
 

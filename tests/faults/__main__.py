@@ -13,6 +13,7 @@ from pathlib import Path
 from agent import log
 from tests.broker import Broker
 from tests.faults import (
+    attack,
     campaigns,
     clocks,
     desired,
@@ -84,6 +85,7 @@ def main(names: list[str]) -> int:
         todo["sound"] = lambda: sound.sound(root / "sound", _SOUND_S, _SOUND_KILLS, ffmpeg)
         todo["fuzz"] = lambda: fuzz.fuzz(root / "fuzz", _FUZZ_S)
         todo["forgeries"] = lambda: forgeries.forgeries(root / "forgeries", _FORGERIES)
+        todo["attack"] = lambda: attack.attack(root / "attack", _FORGERIES)
         todo["vm"] = lambda: machine.machine_cuts(root / "vm", _MACHINE_CUTS, ffmpeg)
         todo["rtsp"] = lambda: _with_rtsp(root / "rtsp")
         for name, campaign in todo.items():

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.broker import Broker
-from tests.faults import campaigns, clocks, modes, outage, sound
+from tests.broker import MOSQUITTO, Broker
+from tests.faults import attack, campaigns, clocks, modes, outage, sound
 from tests.rigs.films import FilmSettings, make_film
 from tests.rigs.rtsp import RtspCamera
 
@@ -65,3 +65,8 @@ def test_what_was_before_and_in_an_incident_survives_a_kill_in_the_middle_of_it(
 
 def test_no_picture_waits_for_sound_and_every_beep_is_heard_with_its_flash(tmp_path: Path, ffmpeg: str) -> None:
     sound.sound(tmp_path, 5.0, 0, ffmpeg, names=("silent", "g711"))
+
+
+@pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
+def test_no_forgery_is_executed_by_a_whole_node_and_each_is_in_the_audit(tmp_path: Path) -> None:
+    attack.attack(tmp_path, 200, is_counted=False)
