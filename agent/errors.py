@@ -43,6 +43,7 @@ WaysideError
 ├── DiscoveryError       a camera's own interface (ONVIF) answered wrongly or not at all
 ├── ReleaseError         a release bundle cannot be made
 ├── UploadError          the receiver of a clip refused or vanished
+├── LiveError            a live picture could not be pushed or made; `reason` says why
 ├── ServeError           the centre's server cannot listen, or cannot do what it is there for
 ├── LinkError            a frame on a runtime socket that is not ours, or a socket that cannot be had
 ├── SupervisorGone       the supervisor ended before its process began
@@ -261,6 +262,10 @@ class ReleaseError(WaysideError):
 
 class UploadError(WaysideError):
     summary = "the upload failed"
+
+
+class LiveError(WaysideError):
+    summary = "the live picture cannot be shown"
 
 
 class ServeError(WaysideError):

@@ -243,6 +243,24 @@ class SnapshotTaken(_Notice, frozen=True, tag="snapshot_taken"):
     error: str = ""
 
 
+class LiveWanted(_Notice, frozen=True, tag="live_wanted"):
+    """Node → push or eye: show it for `lease_s` from now on, at this ingest or as pictures (SnapshotTaken of this id);
+    the same lease again: so long from then on, 0 ends it."""
+
+    lease_id: str
+    lease_s: float
+    url: str = ""
+
+
+class LeaseTold(_Notice, frozen=True, tag="lease_told"):
+    """Back to the node: the first picture of this stream is on its way, or (None) no other will follow, and why."""
+
+    lease_id: str
+    stream: StreamStarted | None = None
+    reason: str = ""
+    detail: str = ""
+
+
 Notice = (
     Hello
     | Goodbye
@@ -260,6 +278,8 @@ Notice = (
     | SnapshotWanted
     | SheetWanted
     | SnapshotTaken
+    | LiveWanted
+    | LeaseTold
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import time
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -58,7 +59,11 @@ class PacketSender:
 
     def start_stream(self, notice: StreamStarted, extradata: bytes) -> None:
         """A run begins: what was kept of the last one is forgotten."""
-        self._started = encode_frame(notice, extradata)
+        self.start_frame(encode_frame(notice, extradata))
+
+    def start_frame(self, started: bytes) -> None:
+        """The same, encoded already."""
+        self._started = started
         self._forget_gop()
         self._needs_idr = True
         if self._sock is not None:
@@ -67,15 +72,18 @@ class PacketSender:
 
     def offer(self, packet: VideoPacket, data: bytes) -> bool:
         """Send or drop one packet; whether it will reach vision if vision goes on reading. Never blocks."""
-        frame = encode_frame(packet, data)
-        self._keep(frame, is_idr=packet.is_idr)
+        return self.offer_frame(encode_frame(packet, data), is_idr=packet.is_idr)
+
+    def offer_frame(self, frame: bytes, *, is_idr: bool) -> bool:
+        """The same, encoded already."""
+        self._keep(frame, is_idr=is_idr)
         has_room = self._flush()
         if self._sock is None and not self._connect():
             self._unseen += 1
             return False
-        if packet.is_idr:
+        if is_idr:
             self._skip_to_newest()
-        is_taken = self._accepts(packet.is_idr, len(frame))
+        is_taken = self._accepts(is_idr, len(frame))
         if is_taken:
             self._enqueue(frame)
         else:
@@ -193,3 +201,38 @@ class PacketSender:
         self._waiting.clear()
         self._waiting_bytes = self._sent_of_head = 0
         self._needs_idr = True
+
+
+class PacketFan:
+    """Several receivers of one stream, which share each packet and the kept GOP. Otherwise as a PacketSender."""
+
+    def __init__(self, senders: Sequence[PacketSender]) -> None:
+        self._senders = tuple(senders)
+
+    @property
+    def dropped(self) -> int:
+        return sum(sender.dropped for sender in self._senders)
+
+    def start_stream(self, notice: StreamStarted, extradata: bytes) -> None:
+        started = encode_frame(notice, extradata)
+        for sender in self._senders:
+            sender.start_frame(started)
+
+    def offer(self, packet: VideoPacket, data: bytes) -> bool:
+        """Whether all will have it."""
+        frame = encode_frame(packet, data)
+        # A list, because each is to be offered it, whatever became of it at the one before.
+        taken = [sender.offer_frame(frame, is_idr=packet.is_idr) for sender in self._senders]
+        return all(taken)
+
+    def offer_picture(self, picture: LoresFrame, planes: bytes) -> bool:
+        taken = [sender.offer_picture(picture, planes) for sender in self._senders]
+        return all(taken)
+
+    def pump(self) -> None:
+        for sender in self._senders:
+            sender.pump()
+
+    def close(self) -> None:
+        for sender in self._senders:
+            sender.close()

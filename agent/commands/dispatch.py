@@ -1,7 +1,8 @@
 """From a message on `cmd/{name}` to its one final answer.
 
-Quick commands run on the thread that receives, long ones (clip.export, sheet) on others, so that a ping never waits for
-a clip. What is accepted stands in the journal before it is begun, and is taken up again after a restart.
+Quick commands run on the thread that receives, long ones (clip.export, sheet, live.start) on others, so that a ping
+never waits for a clip. What is accepted stands in the journal before it is begun, and is taken up again after a
+restart.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from agent.store import transaction
 from agent.units import NS_PER_S
 
 # Long ones have a thread for their kind: a sheet is asked for to be seen before the clip that may take an hour.
-_LONG: Final = (CommandName.CLIP_EXPORT, CommandName.SHEET)
+_LONG: Final = (CommandName.CLIP_EXPORT, CommandName.SHEET, CommandName.LIVE_START)
 # More waiting than this is no staff at a desk but a fault or an attack; the rest is refused.
 _QUEUE_LIMIT: Final = 200
 _WAIT_S: Final = 0.5
@@ -116,9 +117,16 @@ class Dispatcher:
 
     def run_sheets(self) -> None:
         """Body of the stage "sheets"."""
+        self._run_long(CommandName.SHEET)
+
+    def run_live(self) -> None:
+        """Body of the stage "live"."""
+        self._run_long(CommandName.LIVE_START)
+
+    def _run_long(self, name: CommandName) -> None:
         conn = self._connect()
         try:
-            self._serve_long(conn, CommandName.SHEET)
+            self._serve_long(conn, name)
         finally:
             conn.close()
 

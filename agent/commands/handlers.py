@@ -11,6 +11,7 @@ from agent.commands.erase import erase_footage
 from agent.commands.forecast import forecast
 from agent.commands.gaps import gaps
 from agent.commands.hold import release_staff_hold, set_staff_hold
+from agent.commands.live import start_live, stop_live
 from agent.commands.ping import ping
 from agent.commands.republish import republish
 from agent.commands.sheet import make_sheet
@@ -28,6 +29,8 @@ HANDLERS: Final[dict[CommandName, Handler]] = {
     CommandName.CLIP_CANCEL: cancel_clip,
     CommandName.SHEET: make_sheet,
     CommandName.SNAPSHOT: snapshot,
+    CommandName.LIVE_START: start_live,
+    CommandName.LIVE_STOP: stop_live,
     CommandName.GAPS: gaps,
     CommandName.TRAFFIC: traffic,
     CommandName.HOLD_SET: set_staff_hold,

@@ -31,11 +31,23 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveShown:
+    """A live picture under its lease; `stream` is main or sub, `codec` mjpeg where single pictures are sent."""
+
+    lease_id: str
+    until_wall_ns: int
+    stream: str
+    codec: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class NodeFacts:
     """What commands may know of the node; constant for the life of the process. `keep_free_bytes` is what retention
     keeps free on the ring's disk; `command_keys` the list of keys that are obeyed (agent.commands.pinned);
     `upload_hosts` tells the hosts of the `desired` document in force, from any thread; `store_mark` is the file that
-    names the store (agent.commands.storemark), None where nobody asks."""
+    names the store (agent.commands.storemark), None where nobody asks; `upload_ceiling_bytes_s`: 0 is none."""
 
     address: NodeAddress
     data_dir: Path
@@ -49,6 +61,7 @@ class NodeFacts:
     command_keys: Path | None = None
     upload_hosts: Callable[[], tuple[str, ...]] = tuple
     store_mark: Path | None = None
+    upload_ceiling_bytes_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +71,9 @@ class NodeHands:
     `snapshot` and `sheet` (the pictures' bytes in, a JPEG out) ask vision and raise CommandFailed; `traffic` tells the
     roads by camera; `respond` hands an answer to the uplink for a reply topic; `tell` appends an event to the outbox in
     the caller's transaction: connection, event type, data, camera or "". `republish` sends a lane again from a sequence
-    on; False when too much waits already. `ledger` is the ring's one writer.
+    on; False when too much waits already. `ledger` is the ring's one writer. `live_start` (camera, ingest or "",
+    seconds) returns when the first picture is on its way and raises LiveError and CommandFailed; `live_stop` (camera,
+    lease or "") tells how many leases it ended.
     """
 
     snapshot: Callable[[str], Snapshot]
@@ -68,6 +83,8 @@ class NodeHands:
     tell: Callable[[sqlite3.Connection, str, EventData, str], None]
     republish: Callable[[Lane, int], bool]
     ledger: Ledger
+    live_start: Callable[[str, str, float], LiveShown]
+    live_stop: Callable[[str, str], int]
 
 
 @dataclass(frozen=True, slots=True)

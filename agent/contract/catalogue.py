@@ -17,6 +17,8 @@ from agent.contract.topics import TopicKind
 from agent.contract.wire import Down
 
 HEALTH_EXPIRY_S: Final = 180
+# A picture that waited longer shows nothing that is now.
+LIVE_EXPIRY_S: Final = 10
 # Words of these may come to be without a new version; a consumer shows one it does not know by its reason (ADR 36).
 OPEN_WORDS: Final[tuple[type[StrEnum], ...]] = (IncidentKind,)
 
@@ -96,8 +98,8 @@ CHANNELS: Final = (
     ),
     Channel(
         *(TopicKind.CAMERA_LIVE, "cam/{camera}/live", _UP, 0, False, ("",)),
-        "A JPEG a second while leased. Reserved: no released node sends it.",
-        is_built=False,
+        "A JPEG of at most 30 kB a second, for as long as `live.start` leased it.",
+        expiry_s=LIVE_EXPIRY_S,
     ),
     Channel(
         *(TopicKind.CAMERA_TRAFFIC, "cam/{camera}/traffic", _UP, 1, True, ("cam.traffic",)),

@@ -19,6 +19,7 @@ from agent.contract.keeping import (
     HoldSetArgs,
     HoldSetResult,
 )
+from agent.contract.looking import LiveStartArgs, LiveStartResult, LiveStopArgs, LiveStopResult
 from agent.contract.records import ClipFileData
 from agent.contract.wire import Count, Down, Identifier, Instant, Seconds, Sequence, Up, Uuid7, WireGap, WireSpan
 
@@ -202,6 +203,8 @@ Args = (
     | ClipCancelArgs
     | SheetArgs
     | SnapshotArgs
+    | LiveStartArgs
+    | LiveStopArgs
     | GapsArgs
     | TrafficArgs
     | HoldSetArgs
@@ -217,6 +220,8 @@ Result = (
     | ClipCancelResult
     | SheetResult
     | SnapshotResult
+    | LiveStartResult
+    | LiveStopResult
     | GapsResult
     | TrafficResult
     | HoldSetResult
@@ -233,6 +238,8 @@ ARGS_TYPES: Final[dict[CommandName, type[Args]]] = {
     CommandName.CLIP_CANCEL: ClipCancelArgs,
     CommandName.SHEET: SheetArgs,
     CommandName.SNAPSHOT: SnapshotArgs,
+    CommandName.LIVE_START: LiveStartArgs,
+    CommandName.LIVE_STOP: LiveStopArgs,
     CommandName.GAPS: GapsArgs,
     CommandName.TRAFFIC: TrafficArgs,
     CommandName.HOLD_SET: HoldSetArgs,
@@ -248,6 +255,8 @@ RESULT_TYPES: Final[dict[CommandName, type[Result]]] = {
     CommandName.CLIP_CANCEL: ClipCancelResult,
     CommandName.SHEET: SheetResult,
     CommandName.SNAPSHOT: SnapshotResult,
+    CommandName.LIVE_START: LiveStartResult,
+    CommandName.LIVE_STOP: LiveStopResult,
     CommandName.GAPS: GapsResult,
     CommandName.TRAFFIC: TrafficResult,
     CommandName.HOLD_SET: HoldSetResult,

@@ -51,6 +51,11 @@ def length_bytes_of(codec: Codec, extradata: bytes) -> int:
     return (extradata[at] & 3) + 1
 
 
+def units_of(data: bytes, *, length_bytes: int = 0) -> Iterator[bytes]:
+    """The NAL units of an access unit, without start codes or lengths; `length_bytes` as above."""
+    return (unit for unit in (_lengths(data, length_bytes) if length_bytes else _start_codes(data)) if unit)
+
+
 def _head(codec: Codec, data: bytes, length_bytes: int) -> Iterator[tuple[int, bytes]]:
     """Type and bytes of each unit up to the first slice; the slice itself without its bytes."""
     units = _lengths(data, length_bytes) if length_bytes else _start_codes(data)

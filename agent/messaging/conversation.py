@@ -33,6 +33,7 @@ _log = log.get("uplink")
 # Contract: health every 60 s, gone after 180 s; `lost` is said 30 s after the connection is.
 HEALTH_PERIOD_S: Final = 60.0
 HEALTH_EXPIRY_S: Final = 180
+LIVE_EXPIRY_S: Final = 10
 WILL_DELAY_S: Final = 30
 # A connection's number within a start; the start's own number stands above it. A million reconnects are 11 days of one
 # each second, and numbers still only rise beyond it.
@@ -141,6 +142,10 @@ class Conversation:
 
     def respond(self, requester: str, payload: bytes) -> None:
         self._answers.add(self._address.response(requester), payload, time.monotonic_ns())
+
+    def show(self, camera: str, jpeg: bytes) -> None:
+        """A live picture. Without a connection nobody looks."""
+        self._say(Publication(self._address.camera_live(camera), jpeg, qos=0, expiry_s=LIVE_EXPIRY_S))
 
     def republish(self, lane: Lane, first: int) -> None:
         self._drain.republish(lane, first)

@@ -53,7 +53,13 @@ class _Republish:
     first: int
 
 
-_Item = BrokerEvent | _Nudge | _Respond | _Republish | Alarm
+@dataclass(frozen=True, slots=True)
+class _Show:
+    camera: str
+    jpeg: bytes
+
+
+_Item = BrokerEvent | _Nudge | _Respond | _Republish | _Show | Alarm
 
 
 def line_options(options: UplinkOptions, node: NodeSide, session: Session) -> BrokerOptions:
@@ -129,6 +135,10 @@ class Uplink:
         """Send an answer now or when there is a connection, within the hour. False: too much waits already."""
         return self._inbox.put(_Respond(requester, payload), len(payload))
 
+    def show(self, camera: str, jpeg: bytes) -> bool:
+        """A live picture, now or never. False: too much waits already."""
+        return self._inbox.put(_Show(camera, jpeg), len(jpeg))
+
     def republish(self, lane: Lane, first: int) -> bool:
         """Send again what is still kept of `lane` from this sequence on."""
         return self._inbox.put(_Republish(lane, first))
@@ -170,6 +180,8 @@ class Uplink:
         match item:
             case _Respond():
                 talk.respond(item.requester, item.payload)
+            case _Show():
+                talk.show(item.camera, item.jpeg)
             case _Republish():
                 talk.republish(item.lane, item.first)
             case _Nudge.FACTS:

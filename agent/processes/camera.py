@@ -27,9 +27,10 @@ from agent.notices import (
     StreamRole,
 )
 from agent.notify import Notifier, Progress, wait_for_stop, watch
-from agent.packet_sender import PacketSender
+from agent.packet_sender import PacketFan, PacketSender
 from agent.processes.condition import Condition
 from agent.processes.gating import IncidentEar, mode_of
+from agent.processes.onlooker import OnlookerKind, onlooker_socket
 from agent.processes.showing import Showing, VisionSink, shows_pictures
 from agent.recording.boot import BootNumber, claim_boot, ensure_ring
 from agent.recording.gate import AroundMode, Gate
@@ -108,6 +109,7 @@ class _CameraProcess:
         hello = Hello(process="camera", pid=os.getpid(), session=new_uuid7(), camera=camera.id)
         self._camera = camera
         self._session = hello.session
+        self._boot = boot
         self._stop = stop
         self._progress = Progress()
         self._node = LinkClient(runtime_dir / "node.sock", hello)
@@ -125,6 +127,9 @@ class _CameraProcess:
         self._recorder = Recorder(settings, _Telling(self._node), self._outages, clock)
         self._showing = Showing(camera, PacketSender(runtime_dir / "vision.sock", hello), clock)
         self._vision = VisionSink(camera, StreamRole.MAIN, self._showing, boot, self._recorder)
+        # Whoever looks on for a while (agent.processes.onlooker) listens there; mostly nobody does.
+        onlookers = [PacketSender(onlooker_socket(runtime_dir, kind, camera.id), hello) for kind in OnlookerKind]
+        self._onlooking = Showing(camera, PacketFan(onlookers), clock)
         mode = mode_of(config, camera, clock)
         gate = None if mode is None else Gate(self._recorder, mode, self._outages, clock, camera=camera.id)
         # Without a gate everything is recorded.
@@ -133,7 +138,7 @@ class _CameraProcess:
         self._condition = Condition(
             camera.id, self._recorder, self._outages, clock, vision_dropped=lambda: self._showing.dropped, gate=gate
         )
-        main_sinks: list[Sink] = [self._inlet]
+        main_sinks: list[Sink] = [self._inlet, self._onlook(StreamRole.MAIN)]
         # Twice the rate of analysis: vision's own grid begins when it does, and would miss every other one of the same.
         self._frames_fps = 2 * config.vision.rate_fps if config.vision.enabled and shows_pictures(camera) else 0.0
         self._sound = SoundFeed()
@@ -145,7 +150,7 @@ class _CameraProcess:
         main_sinks.append(self._vision)
         if camera.sub:
             sub = VisionSink(camera, StreamRole.SUB, self._showing, boot, self._recorder)
-            self._stages.append(self._capture([sub], camera.sub, clock, StreamRole.SUB))
+            self._stages.append(self._capture([sub, self._onlook(StreamRole.SUB)], camera.sub, clock, StreamRole.SUB))
 
     def run(self, notifier: Notifier) -> None:
         self._progress.register("recorder", _RECORDER_LIMIT_S)
@@ -172,9 +177,13 @@ class _CameraProcess:
         for stage in self._stages:
             stage.join(_JOIN_S)
         self._showing.close()
+        self._onlooking.close()
         if self._ear is not None:
             self._ear.close()
         self._node.close()
+
+    def _onlook(self, role: StreamRole) -> VisionSink:
+        return VisionSink(self._camera, role, self._onlooking, self._boot, self._recorder, are_packets_wanted=True)
 
     def _capture(self, sinks: list[Sink], url: str, clock: Clock, role: StreamRole) -> Stage:
         camera = self._camera

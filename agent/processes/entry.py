@@ -19,7 +19,7 @@ from agent.config import Config, decode_config
 from agent.errors import ConfigError, WaysideError, exit_code
 from agent.notify import die_with_supervisor
 
-PROCESS_NAMES = ("camera", "vision", "node")
+PROCESS_NAMES = ("camera", "vision", "node", "push", "eye")
 
 
 def load_config(path: Path) -> Config:
@@ -48,6 +48,14 @@ def begin(name: str, config: Path, camera_id: str = "") -> int:
         from agent.processes.vision import run_vision
 
         return run_vision(settings, stop)
+    if name == "push":
+        from agent.processes.push import run_push
+
+        return run_push(settings, camera_id)
+    if name == "eye":
+        from agent.processes.eye import run_eye
+
+        return run_eye(settings, camera_id)
     from agent.processes.node import run_node
 
     return run_node(settings, stop, config)

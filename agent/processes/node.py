@@ -39,6 +39,7 @@ from agent.processes.foresight import keep_outlook
 from agent.processes.granting import keep_wishes
 from agent.processes.ground import prepare_ground
 from agent.processes.keeper import Keeper, KeeperFacts
+from agent.processes.live_desk import LiveDesk
 from agent.processes.reception import Arrived, Reception
 from agent.processes.sealing import keep_chains
 from agent.processes.sweeping import keep_swept
@@ -78,6 +79,7 @@ class _NodeProcess:
         self._reception = Reception(self._inbox, frozenset(ground.cameras), ground.clock)
         self._board = Board(config, ground.data_dir, self._reception, ground.clock, ground.boot)
         self._workers_stop = threading.Event()
+        self._live = LiveDesk(path, ground.clock, self._show_picture)
         self._dispatcher = Dispatcher(self._facts(path), self._hands(), ground.connect, self._workers_stop)
         self._board.commands = self._offer
         self._uplink = self._make_uplink()
@@ -96,6 +98,8 @@ class _NodeProcess:
             Stage("commands", self._dispatcher.run_commands, stop=self._workers_stop),
             Stage("jobs", self._dispatcher.run_jobs, stop=self._workers_stop),
             Stage("sheets", self._dispatcher.run_sheets, stop=self._workers_stop),
+            Stage("live", self._dispatcher.run_live, stop=self._workers_stop),
+            Stage("leases", lambda: self._live.keep(self._workers_stop), stop=self._workers_stop),
             Stage("janitor", self._sweep, stop=self._workers_stop),
             Stage("saved time", self._save_time, stop=self._workers_stop),
             Stage("seal", self._seal, stop=self._workers_stop),
@@ -168,6 +172,7 @@ class _NodeProcess:
             command_keys=Path(ground.config.command_keys) if ground.config.command_keys else None,
             upload_hosts=self._board.upload_hosts,
             store_mark=path.with_name(STORE_MARK),
+            upload_ceiling_bytes_s=ground.config.upload.ceiling_bytes_s,
         )
 
     def _hands(self) -> NodeHands:
@@ -187,6 +192,8 @@ class _NodeProcess:
             tell=tell,
             republish=lambda lane, first: self._uplink is not None and self._uplink.republish(lane, first),
             ledger=self._ground.ledger,
+            live_start=self._live.start,
+            live_stop=self._live.stop,
         )
 
     def _offer(self, inbound: Inbound) -> None:
@@ -202,6 +209,10 @@ class _NodeProcess:
             # Somebody stands before it and waits for the centre's ack; it is nodes in service that come back in crowds.
             broker = msgspec.structs.replace(broker, connect_spread_s=0.0)
         return Uplink(UplinkOptions(broker, self._ground.origin, self._ground.connect), self._board)
+
+    def _show_picture(self, camera: str, jpeg: bytes) -> None:
+        if self._uplink is not None:
+            self._uplink.show(camera, jpeg)
 
     def _wake(self) -> None:
         if self._uplink is not None:

@@ -15,7 +15,7 @@ from agent.media.csi import SCHEME
 from agent.media.frame import CapturedFrame
 from agent.media.source import Shape
 from agent.notices import LoresFrame, StreamRole, StreamStarted, VideoPacket
-from agent.packet_sender import PacketSender
+from agent.packet_sender import PacketFan, PacketSender
 from agent.recording.boot import BootNumber
 from agent.units import NS_PER_S
 
@@ -50,7 +50,7 @@ class Showing:
     IDR, until the sub stream is back.
     """
 
-    def __init__(self, camera: CameraConfig, sender: PacketSender, clock: Clock) -> None:
+    def __init__(self, camera: CameraConfig, sender: PacketSender | PacketFan, clock: Clock) -> None:
         self._lock = threading.Lock()
         self._camera = camera.id
         self._has_sub = bool(camera.sub)
@@ -109,12 +109,22 @@ class Showing:
 
 
 class VisionSink:
-    """One of a camera's streams on its way to vision, on its capture's thread."""
+    """One of a camera's streams on its way to vision, on its capture's thread. `are_packets_wanted`: by others, who get
+    packets of a CSI camera too."""
 
-    def __init__(self, camera: CameraConfig, role: StreamRole, showing: Showing, boot: BootNumber, runs: Runs) -> None:
+    def __init__(
+        self,
+        camera: CameraConfig,
+        role: StreamRole,
+        showing: Showing,
+        boot: BootNumber,
+        runs: Runs,
+        *,
+        are_packets_wanted: bool = False,
+    ) -> None:
         self._camera = camera.id
         self._role = role
-        self._shows_pictures = shows_pictures(camera)
+        self._shows_pictures = shows_pictures(camera) and not are_packets_wanted
         self._showing = showing
         self._boot = boot.boot
         self._runs = runs

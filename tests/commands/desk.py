@@ -13,12 +13,12 @@ import msgspec
 
 from agent.commands.dispatch import Dispatcher, Inbound
 from agent.commands.trust import Trust
-from agent.commands.work import NodeFacts, NodeHands, Snapshot
+from agent.commands.work import LiveShown, NodeFacts, NodeHands, Snapshot
 from agent.contract.commands import Actor, Answer, AnswerState, CommandPayload, encode_unsigned
 from agent.contract.events import AuditData, ClipData, EventData, Lane, SecurityData
 from agent.contract.states import TrafficState
 from agent.contract.topics import NodeAddress
-from agent.errors import CommandFailed
+from agent.errors import CommandFailed, LiveError
 from agent.identity import new_uuid7
 from agent.messaging.lanes import Moment, Origin
 from agent.messaging.outbox import EventDraft, append
@@ -60,6 +60,7 @@ class Node:
         self.roads: dict[str, TrafficState] = {}
         self.sheets: list[tuple[SheetWanted, bytes]] = []
         self.watches: dict[str, Masks] = {"c01": Unmasked()}
+        self.live: list[tuple[str, str, float]] = []
         self.on_answer: Callable[[Answer], None] = lambda answer: None
         self._counter = 0
         self._origin = Origin(ADDRESS, "boot", 1 << 30)
@@ -95,6 +96,8 @@ class Node:
             tell=self._tell,
             republish=self._republish,
             ledger=self.ring.ledger,
+            live_start=self._live_start,
+            live_stop=self._live_stop,
         )
         self.stop = threading.Event()
         self.dispatcher = Dispatcher(self.facts, hands, lambda: open_store(self.facts.data_dir), self.stop)
@@ -143,7 +146,8 @@ class Node:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        bodies = (self.dispatcher.run_commands, self.dispatcher.run_jobs, self.dispatcher.run_sheets)
+        dispatcher = self.dispatcher
+        bodies = (dispatcher.run_commands, dispatcher.run_jobs, dispatcher.run_sheets, dispatcher.run_live)
         threads = [threading.Thread(target=body, name="dispatcher") for body in bodies]
         for thread in threads:
             thread.start()
@@ -180,6 +184,19 @@ class Node:
     def _respond(self, topic: str, answer: Answer) -> None:
         self.on_answer(answer)
         self.answers.append((topic, answer))
+
+    def _live_start(self, camera: str, url: str, lease_s: float) -> LiveShown:
+        if self.is_busy:
+            raise LiveError(reason="ingest_refused", camera=camera, status=404)
+        self.live.append((camera, url, lease_s))
+        until_ns = self.ring.clock.now_wall_ns + int(lease_s * NS_PER_S)
+        return LiveShown(new_uuid7(), until_ns, "sub" if url else "main", "h264" if url else "mjpeg", 640, 360)
+
+    def _live_stop(self, camera: str, lease_id: str) -> int:
+        del lease_id
+        ended = [each for each in self.live if each[0] == camera]
+        self.live = [each for each in self.live if each[0] != camera]
+        return len(ended)
 
     def _snapshot(self, camera: str) -> Snapshot:
         if camera == "c02":
