@@ -149,14 +149,17 @@ def _runtime_faults() -> tuple[type[Exception], ...]:
 
 
 def find_models_dir(configured: str = "") -> Path:
-    """The configured folder, else $WAYSIDE_MODELS, else the installed one, else the checkout's. Raises ModelError."""
+    """The configured folder, else $WAYSIDE_MODELS, else the checkout's, else the installed one. Raises ModelError.
+
+    A checkout's code comes with its models: what was installed once beside it may be of another day.
+    """
     if configured:
         candidates = [Path(configured)]
     elif os.environ.get("WAYSIDE_MODELS"):
         candidates = [Path(os.environ["WAYSIDE_MODELS"])]
     else:
         checkout = Path(__file__).resolve().parents[2] / "models"
-        candidates = [Path(sys.prefix) / "share/wayside/models", checkout]
+        candidates = [checkout, Path(sys.prefix) / "share/wayside/models"]
     for candidate in candidates:
         if (candidate / MANIFEST).is_file():
             return candidate

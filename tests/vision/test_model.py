@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from agent.errors import ModelError
+from agent.vision import model as model_room
 from agent.vision.detector import Detector
 from agent.vision.model import ModelStore, Session, find_models_dir
 from tests.conftest import ROOT
@@ -105,18 +106,24 @@ def test_a_configured_folder_without_models_is_not_passed_over(tmp_path: Path) -
         find_models_dir(str(tmp_path))
 
 
-def test_the_checkouts_models_are_the_last_resort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("WAYSIDE_MODELS", raising=False)
-    monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    assert find_models_dir() == MODELS
-
-
-def test_the_installed_models_come_before_the_checkouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkouts_code_takes_the_models_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     installed = tmp_path / "share" / "wayside" / "models"
     installed.mkdir(parents=True)
     shutil.copy(MODELS / "manifest.json", installed)
     monkeypatch.delenv("WAYSIDE_MODELS", raising=False)
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert find_models_dir() == MODELS
+
+
+def test_installed_code_takes_the_installed_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = tmp_path / "share" / "wayside" / "models"
+    installed.mkdir(parents=True)
+    shutil.copy(MODELS / "manifest.json", installed)
+    monkeypatch.delenv("WAYSIDE_MODELS", raising=False)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(
+        model_room, "__file__", str(tmp_path / "lib" / "site-packages" / "agent" / "vision" / "model.py")
+    )
     assert find_models_dir() == installed
 
 
