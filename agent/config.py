@@ -97,6 +97,17 @@ class OutboxConfig(_Section, frozen=True):
         return parse_bytes(self.max_bytes)
 
 
+class UploadConfig(_Section, frozen=True):
+    """How clips leave. They yield to alarms by themselves; a ceiling is for a line that others use as well, or that is
+    paid by what it carries. 0: none."""
+
+    ceiling_kbit_s: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+    @property
+    def ceiling_bytes_s(self) -> int:
+        return self.ceiling_kbit_s * 1000 // 8
+
+
 class HoursConfig(_Section, frozen=True):
     """One window of record = "schedule", in the site's time zone. `days` are those on which it begins; a `to` that is
     not later than `from` is of the next day."""
@@ -158,6 +169,7 @@ class Config(_Section, frozen=True):
     storage: StorageConfig = StorageConfig()
     vision: VisionConfig = VisionConfig()
     outbox: OutboxConfig = OutboxConfig()
+    upload: UploadConfig = UploadConfig()
     cameras: list[CameraConfig] = msgspec.field(name="camera", default_factory=list)
 
     @property

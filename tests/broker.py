@@ -42,21 +42,22 @@ def wait_until(is_so: Callable[[], bool], problem: str, *, limit_s: float = 20.0
 class Broker:
     """One mosquitto process at a time on one port and one persistence folder."""
 
-    def __init__(self, folder: Path, settings: str) -> None:
+    def __init__(self, folder: Path, settings: str, address: str = LOOPBACK) -> None:
+        self.address = address
         self.port = unused_port()
         self.folder = folder
         self.config = folder / "mosquitto.conf"
         # Debian's mosquitto gives up root for its own user, who could not write its database into the test's folder.
         user = "user root\n" if os.geteuid() == 0 else ""
         self.config.write_text(
-            f"listener {self.port} {LOOPBACK}\npersistence true\npersistence_location {folder}/\n"
+            f"listener {self.port} {address}\npersistence true\npersistence_location {folder}/\n"
             f"autosave_interval 1\nautosave_on_changes true\n{user}{settings}\n"
         )
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"mqtt://{LOOPBACK}:{self.port}"
+        return f"mqtt://{self.address}:{self.port}"
 
     def start(self) -> None:
         with (self.folder / "broker.log").open("ab") as log:
@@ -87,4 +88,4 @@ class Broker:
 
     def _is_listening(self) -> bool:
         with socket.socket() as probe:
-            return probe.connect_ex((LOOPBACK, self.port)) == 0
+            return probe.connect_ex((self.address, self.port)) == 0

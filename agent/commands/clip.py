@@ -141,7 +141,12 @@ def require_time(work: Work, expires: str | None) -> None:
 
 def check_addresses(work: Work, urls: tuple[str, ...]) -> UploadPolicy:
     """Raises CommandRejected for an address where clips may not go, before anything is cut."""
-    policy = UploadPolicy(work.facts.upload_hosts(), allow_loopback_http=work.facts.trust is Trust.OPEN)
+    facts = work.facts
+    policy = UploadPolicy(
+        facts.upload_hosts(),
+        allow_loopback_http=facts.trust is Trust.OPEN,
+        ceiling_bytes_s=facts.upload_ceiling_bytes_s,
+    )
     try:
         for url in urls:
             check_target(url, policy)

@@ -8,9 +8,9 @@ import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
 from urllib.parse import urlsplit
 
+from agent.commands.pace import Pace, StopSign
 from agent.errors import UploadError
 
 # RFC 9110 and tus: these may pass by themselves. 409 is another offset than ours: HEAD tells which.
@@ -19,21 +19,15 @@ FORGOTTEN = frozenset({404, 410})
 NOT_FOUND_REMEDY = "the address is used up or unknown: ask for the clip again"
 
 
-class StopSign(Protocol):
-    """A threading.Event, or a command's own (agent.commands.running)."""
-
-    def is_set(self) -> bool: ...
-
-    def wait(self, timeout_s: float, /) -> bool: ...
-
-
 @dataclass(frozen=True, slots=True)
 class UploadPolicy:
-    """Where clips may go: the signed `upload_hosts`, by https. `allow_loopback_http` is for trust = "open" only."""
+    """Where clips may go: the signed `upload_hosts`, by https. `allow_loopback_http` is for trust = "open" only.
+    `ceiling_bytes_s`: no faster than this; 0 is as fast as the line gives without queueing."""
 
     hosts: tuple[str, ...] = ()
     allow_loopback_http: bool = False
     tls: ssl.SSLContext | None = None
+    ceiling_bytes_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +76,7 @@ class Line:
         self._policy = policy
         self._patience = patience
         self.stop = stop
+        self._pace = Pace(policy.ceiling_bytes_s, stop)
         self._failures = 0
 
     def ask(self, url: str, method: str, headers: dict[str, str], body: Iterator[bytes] | None) -> Answer | None:
@@ -100,8 +95,10 @@ class Line:
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         try:
             # A receiver that refuses answers before it has read the body: its answer may still be there.
+            connection.connect()
+            paced = body if body is None else self._pace.paced(body, connection.sock)
             with suppress(BrokenPipeError, ConnectionResetError):
-                connection.request(method, path or "/", body=body, headers=headers)
+                connection.request(method, path or "/", body=paced, headers=headers)
             response = connection.getresponse()
             return Answer(
                 status=response.status,

@@ -26,6 +26,7 @@ from tests.faults import (
     nats,
     outage,
     sound,
+    thinline,
 )
 from tests.recording import evidence
 from tests.rigs.films import FilmSettings, make_film
@@ -77,6 +78,7 @@ def main(names: list[str]) -> int:
             root / "modes", lambda here, broker: modes.killed_in_an_incident(here, broker, _MODE_KILLS)
         )
         todo["holds"] = lambda: _with_broker(root / "holds", keeping.held_through_a_kill)
+        todo["line"] = lambda: thinline.line(root / "line")
         todo["desired"] = lambda: _with_broker(root / "desired", desired.desired)
         todo["clock-1970"] = lambda: _with_broker(
             root / "clock-1970", lambda here, broker: clocks.boot_in_1970(here, broker, _IN_1970_S)

@@ -69,6 +69,8 @@ class AgentUnderTest:
     environment: dict[str, str] = field(default_factory=dict)
     # Lines of the configuration's head: whom it believes.
     trust: str = 'trust = "open"'
+    # Put before its command: where it runs, such as a network namespace.
+    inside: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     # A socket's path has at most 107 bytes, and a test's own folder alone may have more.
     _runtime: tempfile.TemporaryDirectory[str] = field(default_factory=_short_folder, init=False)
@@ -96,7 +98,7 @@ class AgentUnderTest:
         config.write_text(self._config(), encoding="utf-8")
         (self.runtime_dir / "children.json").unlink(missing_ok=True)
         with (self.folder / "agent.log").open("ab") as log:
-            argv = [sys.executable, "-m", "agent", "run", "--config", str(config)]
+            argv = [*self.inside, sys.executable, "-m", "agent", "run", "--config", str(config)]
             environment = os.environ | self.environment
             self.process = subprocess.Popen(argv, stdout=log, stderr=log, cwd=ROOT, env=environment)
         wanted = {"node", *(["vision"] if self.vision else []), *(f"camera-{camera.id}" for camera in self.cameras)}
