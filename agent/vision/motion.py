@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from agent.errors import FrameShapeError
+from agent.errors import FrameShapeError, ModelError
 from agent.units import NS_PER_S
 from agent.vision.geometry import Box
 from agent.vision.model import ModelFacts, Session
@@ -24,6 +24,8 @@ FloatImage = npt.NDArray[np.float32]
 # The model's picture (models/cards/motion-320x240.md). Any camera is squeezed into it: boxes are fractions anyway.
 WIDTH_PX: Final = 320
 HEIGHT_PX: Final = 240
+
+_INPUTS: Final = frozenset({"luma", "mean", "deviation", "rate", "hold", "per_light"})
 
 # Light and weather are followed with this time constant: half a scene is forgotten in ln 2 * 20 s = 14 s, and where
 # something moves, twenty times slower. At 5 fps it is the rig's learning rate of 0.01 a frame, and at any other rate
@@ -46,11 +48,14 @@ _BLIND_FRAMES: Final = 5
 # as long as things cover less than half of the picture.
 _LIGHT_STEP_PX: Final = 8
 # The camera's offset and noise would make the ratio of dark pixels meaningless.
-_DARK_LEVEL: Final = np.float32(8)
+_DARK_LEVEL: Final = 8
 # Above this a camera's knee and clipping bend the scale, and a white line no longer gets darker with the rest.
-_WHITE_LEVEL: Final = np.uint8(235)
+_WHITE_LEVEL: Final = 235
+# What the model is fed for each level, and how many of them are one of its state (models/cards/motion-320x240.md).
+_RAISED: Final = (np.minimum(np.arange(256), _WHITE_LEVEL) + _DARK_LEVEL).astype(np.uint8)
+_UNIT_LEVELS: Final = np.float32(100)
 # A covered lens; dividing by less would blow the noise up.
-_LEAST_LIGHT: Final = 0.05
+_LEAST_LIGHT: Final = 0.05 * _UNIT_LEVELS
 # When more than this part changes at once the light or the camera changed, not the scene: learn anew from here.
 _UPHEAVAL_RATIO: Final = 0.6
 
@@ -84,6 +89,9 @@ class MotionModel:
     """Folds frames into a background and says what moved."""
 
     def __init__(self, session: Session) -> None:
+        """Raises ModelError when the model is no motion model of this release."""
+        if set(session.inputs) != _INPUTS:
+            raise ModelError(model=session.facts.id, remedy="it is of another release; install the models again")
         self._session = session
         self._mean: FloatImage | None = None
         self._deviation: FloatImage | None = None
@@ -114,29 +122,27 @@ class MotionModel:
         step_s = _FIRST_STEP_S if self._last_ns is None else (media_ns - self._last_ns) / NS_PER_S
         step_s = min(max(step_s, 1e-3), _MAX_STEP_S)
         self._last_ns = media_ns
-        picture = np.minimum(luma, _WHITE_LEVEL)[None, None]
+        picture = np.asarray(cv2.LUT(luma, _RAISED), np.uint8)
         if self._mean is None or self._deviation is None:
-            self._mean = picture.astype(np.float32)
+            self._mean = picture[None, None].astype(np.float32) / _UNIT_LEVELS
             self._deviation = np.zeros_like(self._mean)
         light = _light(self._mean, luma)
         self._rate = learning_rate(self._seen_s, step_s)
-        relit: FloatImage = np.clip((self._mean + _DARK_LEVEL) * light - _DARK_LEVEL, 0, _WHITE_LEVEL)
-        mask, learnt, self._deviation = self._session.run(
+        mask, self._mean, self._deviation = self._session.run(
             {
-                "luma": picture,
-                "mean": relit,
+                "luma": picture[None, None],
+                "mean": self._mean,
                 "deviation": self._deviation,
                 # onnxruntime 1.32 refuses np.float32 scalars and takes 0-d arrays.
                 "rate": np.array(self._rate, np.float32),
                 "hold": np.array(0.0 if self._seen_s < _FREE_S else _HOLD, np.float32),
+                "per_light": np.array(1 / light, np.float32),
             }
         )
-        # The mean stays in the light of its first frame, so that no white is lost in a bright spell.
-        self._mean += (learnt - relit) / light
         self.mask = mask[0, 0]
         self._seen_s += step_s
         self._frames += 1
-        return self._judge(picture[0, 0], media_ns, light)
+        return self._judge(picture, media_ns, light)
 
     def _judge(self, luma: LumaImage, media_ns: int, light: np.float32) -> Motion:
         ratio = cv2.countNonZero(self.mask) / self.mask.size
@@ -161,7 +167,7 @@ class MotionModel:
         if self._mean is None or not pieces.standing:
             return ()
         now = _edges(luma.astype(np.float32))
-        before = _edges((self._mean[0, 0] + _DARK_LEVEL) * light - _DARK_LEVEL)
+        before = _edges(self._mean[0, 0] * light)
         found = []
         for piece in pieces.standing:
             filled = np.zeros_like(self.mask)
@@ -176,7 +182,7 @@ class MotionModel:
         if self._mean is None or pieces.calm is None:
             return
         mean = self._mean[0, 0][pieces.place]
-        seen = (luma[pieces.place][pieces.calm] + _DARK_LEVEL) / light - _DARK_LEVEL
+        seen = luma[pieces.place][pieces.calm] / light
         mean[pieces.calm] += (seen - mean[pieces.calm]) * np.float32(self._rate)
 
 
@@ -186,10 +192,9 @@ def learning_rate(seen_s: float, step_s: float) -> float:
 
 
 def _light(mean: FloatImage, luma: LumaImage) -> np.float32:
-    """How much brighter this frame is than the background: exposure and clouds change all of it by one factor."""
-    old = mean[0, 0, ::_LIGHT_STEP_PX, ::_LIGHT_STEP_PX] + _DARK_LEVEL
-    new = luma[::_LIGHT_STEP_PX, ::_LIGHT_STEP_PX] + _DARK_LEVEL
-    ratio = (new / old).ravel()
+    """How many levels of this frame a unit of the background is: exposure and clouds change all of it by one factor."""
+    new = luma[::_LIGHT_STEP_PX, ::_LIGHT_STEP_PX] + np.float32(_DARK_LEVEL)
+    ratio = (new / mean[0, 0, ::_LIGHT_STEP_PX, ::_LIGHT_STEP_PX]).ravel()
     # The upper of the two in the middle; np.median would take another pass to halve their difference.
     return np.float32(max(np.partition(ratio, ratio.size // 2)[ratio.size // 2], _LEAST_LIGHT))
 

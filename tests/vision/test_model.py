@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from agent.errors import ModelError
@@ -133,22 +134,63 @@ def test_a_model_with_other_outputs_is_no_detector(motion_session: Session) -> N
 
 
 def test_a_session_says_which_model_and_provider_it_is(motion_session: Session) -> None:
-    assert motion_session.facts.name.startswith("motion-320x240@192b5ae50512")
+    assert motion_session.facts.name.startswith("motion-320x240@bb70334ae4f4")
     assert motion_session.facts.provider in {"CPU", "CUDA", "Tensorrt"}
 
 
+BLACK = 8
+Planes = dict[str, npt.NDArray[np.generic]]
+
+
+def _planes(luma: npt.NDArray[np.uint8], *, levels_per_unit: float = 100, mean_level: float = BLACK) -> Planes:
+    """What the motion graph is fed: a picture (240, 320), and a background of one level that has never varied."""
+    shape = (1, 1, 240, 320)
+    scalars = {"rate": 0.5, "hold": -0.5, "per_light": 1 / levels_per_unit}
+    return {
+        "luma": luma[None, None],
+        "mean": np.full(shape, mean_level / 100, np.float32),
+        "deviation": np.zeros(shape, np.float32),
+        **{name: np.array(value, np.float32) for name, value in scalars.items()},
+    }
+
+
+def _dark() -> npt.NDArray[np.uint8]:
+    return np.full((240, 320), BLACK, np.uint8)
+
+
 def test_the_motion_graph_learns_by_rate_and_holds_where_something_moved(motion_session: Session) -> None:
-    luma = np.zeros((1, 1, 240, 320), np.uint8)
-    luma[..., 100:140, 100:140] = 200
-    luma[..., :20, :] = 10
-    zero = np.zeros((1, 1, 240, 320), np.float32)
-    numbers = {"rate": np.array(0.5, np.float32), "hold": np.array(-0.5, np.float32)}
-    mask, mean, deviation = motion_session.run({"luma": luma, "mean": zero, "deviation": zero, **numbers})
+    luma = _dark()
+    luma[100:140, 100:140] += 200
+    luma[:20] += 10
+    mask, mean, deviation = motion_session.run(_planes(luma))
     assert mask[0, 0, 120, 120] == 1
     assert mask[0, 0, 10, 10] == 0
-    assert mean[0, 0, 120, 120] == pytest.approx(200 * 0.5 * 0.5)
-    assert mean[0, 0, 10, 10] == pytest.approx(10 * 0.5)
-    assert deviation[0, 0, 120, 120] == pytest.approx(20 * 0.5 * 0.5)
+    assert mean[0, 0, 120, 120] == pytest.approx(0.08 + 2 * 0.5 * 0.5)
+    assert mean[0, 0, 10, 10] == pytest.approx(0.08 + 0.1 * 0.5)
+    # No more than 20 levels count, and 20 are its unit.
+    assert deviation[0, 0, 120, 120] == pytest.approx(0.5 * 0.5)
+    assert deviation[0, 0, 10, 10] == pytest.approx(10 / 20 * 0.5)
+
+
+@pytest.mark.parametrize(("level", "levels_per_unit"), [(100, 100), (50, 50), (200, 200), (243, 300)])
+def test_the_same_scene_in_another_light_is_still_and_keeps_its_background(
+    motion_session: Session, level: int, levels_per_unit: float
+) -> None:
+    luma = np.full((240, 320), level, np.uint8)
+    mask, mean, _ = motion_session.run(_planes(luma, levels_per_unit=levels_per_unit, mean_level=100))
+    assert not mask.any()
+    # 300 levels would be white: a camera shows 243, and the background is not drawn towards that.
+    assert mean == pytest.approx(1.0, abs=1e-5)
+
+
+def test_specks_do_not_move_and_a_small_hole_in_what_moves_is_filled(motion_session: Session) -> None:
+    luma = _dark()
+    luma[20:220:7, 20:300:7] = 200
+    luma[101:141, 101:141] = 200
+    luma[118:122, 118:122] = BLACK
+    mask = motion_session.run(_planes(luma))[0][0, 0]
+    assert mask[101:141, 101:141].all()
+    assert mask[:90].sum() == mask[:, :90].sum() == 0
 
 
 def test_inputs_that_do_not_fit_are_a_model_error(motion_session: Session) -> None:

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from agent.errors import FrameShapeError
+from agent.errors import FrameShapeError, ModelError
 from agent.units import NS_PER_S
-from agent.vision.model import Session
+from agent.vision.model import ModelStore, Session
 from agent.vision.motion import HEIGHT_PX, WIDTH_PX, Motion, MotionModel, learning_rate
 from tests.vision.pictures import ArrayPicture, Image, noisy, road, with_car
 
@@ -93,6 +93,11 @@ def test_a_turned_camera_is_an_upheaval_and_learnt_anew(motion_session: Session)
 def test_another_size_is_refused(motion_session: Session) -> None:
     with pytest.raises(FrameShapeError, match="640x480"):
         MotionModel(motion_session).update(np.zeros((480, 640), np.uint8), 0)
+
+
+def test_a_model_of_another_release_is_refused(store: ModelStore) -> None:
+    with pytest.raises(ModelError, match="install the models again"):
+        MotionModel(store.open(store.entry("nanodet-g-416", "nanodet")))
 
 
 def test_a_pause_of_the_stream_does_not_make_its_next_frame_the_background(motion_session: Session) -> None:
