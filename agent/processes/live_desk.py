@@ -11,7 +11,7 @@ from typing import Final
 
 from agent import log
 from agent.clock import Clock
-from agent.commands.work import LiveShown
+from agent.commands.work import LiveShown, Snapshot
 from agent.errors import CommandFailed, LiveError
 from agent.identity import new_uuid7
 from agent.notices import LeaseTold, LiveWanted, SnapshotTaken, StreamStarted
@@ -22,6 +22,8 @@ from agent.units import NS_PER_S
 # The push process starts in under a second, waits 11 s for a first picture at most and for its ingest 3 times 10 s.
 _BEGIN_S: Final = 45.0
 _ROUND_S: Final = 1.0
+# An eye opens within 2 s, on a Pi 4 perhaps 5, and waits 2 s for a first picture.
+_PICTURE_S: Final = 10.0
 
 _log = log.get("live")
 
@@ -87,6 +89,10 @@ class LiveDesk:
             self._forget(lease.lease_id)
             self._onlookers.order(lease.kind, camera, LiveWanted(lease.lease_id, 0.0))
         return len(ended)
+
+    def picture(self, camera: str) -> Snapshot:
+        """The camera's newest picture by its eye, whatever vision does. Raises CommandFailed."""
+        return self._onlookers.picture(camera, _PICTURE_S)
 
     def keep(self, stop: threading.Event) -> None:
         """Body of a stage: ends what is over until `stop`, then everything."""

@@ -11,7 +11,7 @@ import msgspec
 
 from agent import log
 from agent.clock import SystemClock, kernel_boot_id
-from agent.commands.dispatch import Dispatcher, Inbound
+from agent.commands.dispatch import Dispatcher
 from agent.commands.storemark import MARK_NAME as STORE_MARK
 from agent.commands.trust import Trust
 from agent.commands.work import NodeFacts, NodeHands
@@ -40,6 +40,7 @@ from agent.processes.granting import keep_wishes
 from agent.processes.ground import prepare_ground
 from agent.processes.keeper import Keeper, KeeperFacts
 from agent.processes.live_desk import LiveDesk
+from agent.processes.looking import Looking
 from agent.processes.reception import Arrived, Reception
 from agent.processes.sealing import keep_chains
 from agent.processes.sweeping import keep_swept
@@ -81,7 +82,7 @@ class _NodeProcess:
         self._workers_stop = threading.Event()
         self._live = LiveDesk(path, ground.clock, self._show_picture)
         self._dispatcher = Dispatcher(self._facts(path), self._hands(), ground.connect, self._workers_stop)
-        self._board.commands = self._offer
+        self._board.commands = self._dispatcher.offer
         self._uplink = self._make_uplink()
         self._board.desired = desired = make_desk(
             ground, path, self._reception, self._uplink, tell=self._hands().tell, stop=self._workers_stop
@@ -185,7 +186,7 @@ class _NodeProcess:
             self._wake()
 
         return NodeHands(
-            snapshot=self._reception.snapshot,
+            snapshot=Looking(self._reception, self._live.picture, self._ground.clock).snapshot,
             sheet=self._reception.sheet,
             traffic=self._reception.roads.states,
             respond=respond,
@@ -195,9 +196,6 @@ class _NodeProcess:
             live_start=self._live.start,
             live_stop=self._live.stop,
         )
-
-    def _offer(self, inbound: Inbound) -> None:
-        self._dispatcher.offer(inbound)
 
     def _make_uplink(self) -> Uplink | None:
         broker = self._ground.config.broker

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from agent import log
+from agent.commands.work import Snapshot
 from agent.errors import CommandFailed, LinkError
+from agent.identity import new_uuid7
 from agent.link_frame import READ_BYTES, Frame, FrameReader, encode_frame
 from agent.mailbox import Mailbox
-from agent.notices import LeaseTold, LiveWanted, Notice, SnapshotTaken
+from agent.notices import LeaseTold, LiveWanted, Notice, SnapshotTaken, SnapshotWanted
 from agent.processes.onlooker import OnlookerKind
 from agent.stage import Stage
 
@@ -109,6 +111,15 @@ class Onlookers:
         """Whether it is shown now, or why not; None when nothing is said in time. Raises CommandFailed."""
         answer = self._ask(kind, camera, order, order.lease_id, limit_s)
         return answer[0] if answer is not None and isinstance(answer[0], LeaseTold) else None
+
+    def picture(self, camera: str, limit_s: float) -> Snapshot:
+        """The eye's newest picture. Raises CommandFailed."""
+        wanted = SnapshotWanted(new_uuid7(), camera)
+        answer = self._ask(OnlookerKind.EYE, camera, wanted, f"picture {wanted.request_id}", limit_s)
+        if answer is None or not isinstance(answer[0], SnapshotTaken) or not answer[1]:
+            remedy = answer[0].error if answer and isinstance(answer[0], SnapshotTaken) else "ask again"
+            raise CommandFailed(reason="no_picture", camera=camera, remedy=remedy)
+        return Snapshot(camera, answer[1], answer[0].wall_ns)
 
     def _ask(
         self, kind: OnlookerKind, camera: str, order: Notice, key: str, limit_s: float

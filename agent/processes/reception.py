@@ -33,9 +33,10 @@ from agent.notices import (
 )
 from agent.processes.keeper import BadNotice, Keeper, Source
 from agent.processes.roads import Roads
+from agent.units import NS_PER_S
 
-# Vision answers from its newest picture at once, or says after 10 s that there is none (agent.processes.snapshot).
-_SNAPSHOT_LIMIT_S: Final = 12.0
+# Vision tells its status each second; one that has been silent for longer hangs, and nobody is to wait for it.
+_AWAKE_NS: Final = round(2.5 * NS_PER_S)
 # 48 pictures of 4K take a Pi 4 some ten seconds to decode, and others may be asked for before.
 _SHEET_LIMIT_S: Final = 60.0
 _ROUND_S: Final = 0.5
@@ -82,6 +83,7 @@ class Reception:
         self._lost_wall_ns: dict[str, int] = {}
         self._vision: Peer | None = None
         self._vision_status: VisionStatus | None = None
+        self._vision_heard_ns = 0
         self._todo: deque[Arrived] = deque()
         self._tries = 0
         self._pictures: dict[str, Mailbox[tuple[SnapshotTaken, bytes]]] = {}
@@ -126,7 +128,7 @@ class Reception:
         elif hello.process != "vision":
             return
         elif isinstance(notice, VisionStatus):
-            self._vision_status = notice
+            self._vision_status, self._vision_heard_ns = notice, self._clock.mono_ns()
         else:
             with self._lock:
                 waiting = self._pictures.get(notice.request_id)
@@ -213,9 +215,13 @@ class Reception:
         """None while vision does not run."""
         return self._vision_status
 
-    def snapshot(self, camera: str) -> Snapshot:
-        """Ask vision for the newest picture and wait for it. Raises CommandFailed, which says what is away."""
-        return self._picture(SnapshotWanted(new_uuid7(), camera), b"", _SNAPSHOT_LIMIT_S)
+    @property
+    def is_vision_awake(self) -> bool:
+        return self._vision_status is not None and self._clock.mono_ns() - self._vision_heard_ns < _AWAKE_NS
+
+    def snapshot(self, camera: str, limit_s: float) -> Snapshot:
+        """Ask vision for its newest picture and wait for it. Raises CommandFailed, which says what is away."""
+        return self._picture(SnapshotWanted(new_uuid7(), camera), b"", limit_s)
 
     def sheet(self, wanted: SheetWanted, pictures: bytes) -> bytes:
         """Have vision make a contact sheet (JPEG) and wait for it. Raises CommandFailed, which says what is away."""

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from agent.clock import SystemClock
-from agent.errors import LiveError
+from agent.errors import CommandFailed, LiveError
 from agent.processes.live_desk import LiveDesk
 from tests.broker import wait_until
 from tests.live.side import Camera, free_port, ingest, probe
 from tests.seeing.clips import Stream, read_units, write_clip
+from tests.seeing.node_side import ANCHOR_WALL_NS
 
 LONG_S = 60.0
 
@@ -111,3 +112,19 @@ def test_pictures_come_each_second_and_show_what_the_scene_does_not_hide(tmp_pat
     assert picture[:60].max() < 30
     assert abs(int(picture[110, 10].mean()) - 90) < 15
     assert all(len(each) <= 30_000 for each in node.pictures)
+
+
+def test_a_snapshot_needs_no_vision_and_the_eye_stays_for_the_next(tmp_path: Path, stream: Stream) -> None:
+    node = Node(tmp_path)
+    with Camera(tmp_path, stream), node.running() as desk:
+        first, second = desk.picture("c01"), desk.picture("c01")
+    for taken in (first, second):
+        assert cv2.imdecode(np.frombuffer(taken.jpeg, np.uint8), cv2.IMREAD_COLOR) is not None
+    assert second.wall_ns >= first.wall_ns > ANCHOR_WALL_NS
+
+
+def test_a_camera_that_sends_nothing_has_no_snapshot(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    with node.running() as desk, pytest.raises(CommandFailed) as caught:
+        desk.picture("c01")
+    assert caught.value.facts["reason"] == "no_picture"
