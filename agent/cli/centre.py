@@ -12,7 +12,7 @@ import typer
 from msgspec import ValidationError, convert
 
 from agent.centre.words import road_line
-from agent.cli import centre_desired, centre_hold, centre_requests
+from agent.cli import centre_desired, centre_hold, centre_live, centre_requests
 from agent.cli.asking import Wish, ask, exit_of, find_node, require_folder
 from agent.cli.desk import Desk, at_desk
 from agent.cli.settings import JsonOption, json_line
@@ -39,6 +39,7 @@ app.command()(centre_hold.erase)
 app.command()(centre_requests.requests)
 app.command()(centre_requests.republish)
 app.command()(centre_desired.desired)
+app.command()(centre_live.live)
 
 _TICK_S = 0.5
 

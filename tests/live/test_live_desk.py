@@ -75,7 +75,7 @@ def test_the_sub_stream_arrives_as_it_is_until_somebody_stops_it(tmp_path: Path,
 def test_a_lease_ends_by_itself(tmp_path: Path, stream: Stream, ffmpeg: str) -> None:
     node = Node(tmp_path)
     with Camera(tmp_path, stream), node.running() as desk, ingest(ffmpeg, tmp_path) as (url, out):
-        desk.start("c01", url, 5.0)
+        desk.start("c01", url, 1.0)
     assert probe(out)[0] == "h264"
 
 
