@@ -34,10 +34,10 @@ def receiver() -> Iterator[Receiver]:
         yield running
 
 
-def args(*urls: str, end_s: float = 4) -> dict[str, object]:
+def args(*urls: str, end_s: float = 4, method: str = "tus") -> dict[str, object]:
     first, *more = urls
     span = {"camera": "c01", "from": at(0), "to": at(end_s)}
-    return {**span, "upload_url": first, "upload_method": "tus", "more_upload_urls": more}
+    return {**span, "upload_url": first, "upload_method": method, "more_upload_urls": more}
 
 
 def offer(node: Node, command: CommandPayload) -> None:
@@ -68,9 +68,9 @@ def interrupted(node: Node, command: CommandPayload) -> None:
     assert node.finals(command) == []
 
 
-def readdress(node: Node, command: CommandPayload, *urls: str) -> None:
+def readdress(node: Node, command: CommandPayload, *urls: str, method: str = "tus") -> None:
     """The next process finds other addresses in the journal: the test's receiver is another one by then."""
-    stored = msgspec.structs.replace(command, args=msgspec.Raw(msgspec.json.encode(args(*urls))))
+    stored = msgspec.structs.replace(command, args=msgspec.Raw(msgspec.json.encode(args(*urls, method=method))))
     job = saved(node.ring.conn, command.jti)
     with transaction(node.ring.conn):
         node.ring.conn.execute("UPDATE command SET payload = ?", (msgspec.json.encode(stored),))
