@@ -75,6 +75,7 @@ class Dispatcher:
         self._jobs: dict[str, Mailbox[CommandPayload]] = {name.value: Mailbox(_QUEUE_LIMIT) for name in _LONG}
         self._is_first_start = True
         self._is_full = False
+        self._dropped_before = 0
 
     def offer(self, inbound: Inbound) -> None:
         """Queue a message; called on the uplink's thread. A full queue drops it: the requester sees no answer and asks
@@ -103,8 +104,14 @@ class Dispatcher:
                 if inbound is not None:
                     self.receive(conn, inbound)
                 self._teller.catch_up(conn)
+                self._tell_dropped(conn)
         finally:
             conn.close()
+
+    def _tell_dropped(self, conn: sqlite3.Connection) -> None:
+        dropped = self._inbox.dropped
+        self._teller.dropped(conn, dropped - self._dropped_before)
+        self._dropped_before = dropped
 
     def run_jobs(self) -> None:
         """Body of the stage "jobs": carry out clips one after the other, those in the journal first."""
@@ -163,6 +170,7 @@ class Dispatcher:
         refusal = judge(command, signed, seen)
         done = journal.known(conn, command.jti)
         if refusal is None and done is not None:
+            self._teller.repeated(conn, done.payload, done.state)
             self._answer_again(done)
             return
         if refusal is None:

@@ -27,14 +27,16 @@ _log = log.get("commands")
 
 
 class Teller:
-    """On the threads of the dispatcher; what is rationed (`malformed`, `refused`, `catch_up`) on the one that
-    receives."""
+    """On the threads of the dispatcher; what is rationed (`malformed`, `refused`, `repeated`, `dropped`, `catch_up`) on
+    the one that receives."""
 
     def __init__(self, facts: NodeFacts, hands: NodeHands) -> None:
         self._facts = facts
         self._hands = hands
         self._refused = Ration(_REFUSED_BURST, _EVERY_S)
         self._malformed = Ration(_MALFORMED_BURST, _EVERY_S)
+        self._dropped = Ration(_MALFORMED_BURST, _EVERY_S)
+        self._unread = 0
 
     def answer(
         self,
@@ -84,6 +86,19 @@ class Teller:
         _log.warning("command refused", jti=command.jti, name=command.name, reason=refusal.reason)
         with transaction(conn):
             self.audit(conn, command, refusal.state, refusal.reason)
+
+    def repeated(self, conn: sqlite3.Connection, command: CommandPayload, state: AnswerState) -> None:
+        """A believed command that came before: its requester did not hear the answer, or somebody plays it back."""
+        if self._refused.take(self._facts.clock.mono_ns()):
+            with transaction(conn):
+                self.audit(conn, command, state, "repeated")
+
+    def dropped(self, conn: sqlite3.Connection, count: int) -> None:
+        """So many came while too many waited, and nobody looked at them."""
+        self._unread += count
+        if self._unread and self._dropped.take(self._facts.clock.mono_ns()):
+            self._warn(conn, "commands_dropped", f"{self._unread} came while too many waited and were not read")
+            self._unread = 0
 
     def malformed(self, conn: sqlite3.Connection, name: str, problem: str) -> None:
         """Somebody who may publish on `cmd/` sends what is no command."""

@@ -115,7 +115,9 @@ def test_a_replay_is_answered_from_the_record_and_after_its_time_not_at_all(guar
     guarded.ring.clock.now_wall_ns += 600 * NS_PER_S
     guarded.receive(command, message=message)
     assert len(guarded.finals(command)) == 3
-    assert [each.outcome for each in guarded.audits()] == ["accepted", "succeeded", "expired"]
+    assert [(each.outcome, each.reason) for each in guarded.audits()] == [
+        ("accepted", ""), ("succeeded", ""), *[("succeeded", "repeated")] * 2, ("expired", "expired"),
+    ]  # fmt: skip
     assert len(holds.all_holds(guarded.ring.conn)) == 1
 
 
@@ -181,3 +183,12 @@ def test_of_hundreds_of_forgeries_none_is_executed_and_each_is_in_the_audit(guar
     """20 000 of them: make faults ARGS=forgeries."""
     toll = attack(guarded, 600, seed=6)
     assert (toll.executed, toll.told) == (0, 600), toll.line()
+
+
+def test_what_comes_faster_than_it_can_be_read_is_counted_in_the_audit(guarded: Node) -> None:
+    for _ in range(500):
+        guarded.dispatcher.offer(Inbound("ping", b"x", is_retained=False))
+    with guarded.running():
+        wait_until(lambda: "commands_dropped" in [each.kind for each in guarded.warnings()], "nobody is told")
+    (told,) = [each.detail for each in guarded.warnings() if each.kind == "commands_dropped"]
+    assert told.startswith("300 came")

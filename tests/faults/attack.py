@@ -9,39 +9,34 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from agent.contract.commands import CommandPayload, encode_unsigned
 from agent.contract.pinned import PinnedKeys
 from agent.contract.topics import NodeAddress
 from agent.contract.wire import MAX_MESSAGE_BYTES, encode
-from agent.units import NS_PER_S, format_rfc3339
 from tests.broker import Broker, wait_until
 from tests.commands.attacks import MALI, SOMCHAI, STRANGER, Person, Toll, forge, genuine_commands
-from tests.faults.attacker import Attacker, Witness, command, signed
+from tests.faults.attacker import Attacker, Row, Witness, command, signed, span
 from tests.faults.ear import ADDRESS, Ear
+from tests.faults.misdirected import (
+    ack_rows,
+    certificate_rows,
+    decoys,
+    desired_rows,
+    document,
+    put_in_force,
+    upload_rows,
+)
 from tests.faults.rig import AgentUnderTest
 from tests.rigs.clock import PlayedClock
 
 _ELSEWHERE = NodeAddress("test-org", "test-site", "other-node")
 # A ration fills by one a minute, and what was withheld is told with the next (agent.commands.telling).
 _COUNTED_WITHIN_S = 200.0
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What one attack came to. `said`: the node's word for it."""
-
-    attack: str
-    sent: int
-    executed: int
-    told: int
-    said: str
-
-    def line(self) -> str:
-        counts = f"{self.sent:>6} sent, {self.executed} executed, {self.told:>5} in the audit"
-        return f"attack: {self.attack:<32} {counts}: {self.said}"
+# Half of what may wait in the node at once; more is counted, and not looked at (tests/commands/test_attacks.py).
+_BATCH = 100
 
 
 def attack(folder: Path, forged: int, *, is_counted: bool = True) -> list[str]:
@@ -54,6 +49,8 @@ def attack(folder: Path, forged: int, *, is_counted: bool = True) -> list[str]:
             rows = _attack(folder, broker, attacker, ear, forged, is_counted=is_counted)
     finally:
         broker.stop()
+    rows = [*rows, *certificate_rows(folder / "kit")]
+    assert not any(row.executed for row in rows), rows
     return [row.line() for row in rows]
 
 
@@ -64,38 +61,39 @@ def _attack(
     keys.write_bytes(encode(PinnedKeys(v=1, keys=(SOMCHAI.pinned, MALI.pinned))))
     clock = PlayedClock(folder / "clock")
     clock.set(0.0, is_synced=True)
-    agent = AgentUnderTest(
-        folder / "agent", broker=broker, vision=False, trust=f'command_keys = "{keys}"', environment=clock.environment
-    )
-    kept = command("hold.set", _span())
-    attacker.send(ADDRESS.command(kept.name), signed(kept, SOMCHAI), is_retained=True)
-    with agent:
-        witness = Witness(agent, ear)
-        told = witness.wait_for_audit(kept.jti, "retained")
-        rows = [Row("retained", 1, witness.executed(), told, "retained")]
-        attacker.send(ADDRESS.command(kept.name), b"", is_retained=True)
-        rows += _one_by_one(attacker, witness)
-        meant, more = _again(attacker, witness)
-        rows += more
-        rows.append(_oversize(attacker, witness, meant))
-        rows.append(_forged(attacker, witness, meant, forged, is_counted=is_counted))
-        crashes = witness.crashes()
+    with decoys(folder) as (pointer, target):
+        agent = AgentUnderTest(
+            folder / "agent",
+            broker=broker,
+            vision=False,
+            trust=f'command_keys = "{keys}"',
+            environment={**clock.environment, "SSL_CERT_FILE": str(pointer.ca)},
+        )
+        kept = command("hold.set", span())
+        attacker.send(ADDRESS.command(kept.name), signed(kept, SOMCHAI), is_retained=True)
+        with agent:
+            put_in_force(attacker, *(documents := (document(1, upload_hosts=("old.example",)), document(2))))
+            witness = Witness(agent, ear)
+            told = witness.wait_for_audit(kept.jti, "retained")
+            rows = [Row("retained", 1, witness.executed(), told, "retained")]
+            # What clears it at the broker is no command either.
+            attacker.send(ADDRESS.command(kept.name), b"", is_retained=True)
+            wait_until(lambda: bool(witness.warnings("command_malformed")), "an empty command is not told")
+            rows += _one_by_one(attacker, witness)
+            meant, more = upload_rows(attacker, witness, pointer, target)
+            rows += more
+            again, more = _again(attacker, witness, meant)
+            rows += [*more, *desired_rows(attacker, witness, agent, *documents), *ack_rows(attacker, agent)]
+            rows.append(_oversize(attacker, witness, [*meant, *again]))
+            rows.append(_forged(attacker, witness, [*meant, *again], forged, is_counted=is_counted))
+            crashes = witness.crashes()
     assert crashes == 0 and not any(row.executed for row in rows), (crashes, rows)
     return rows
 
 
-def _span() -> dict[str, str]:
-    now_ns = time.time_ns()
-    return {
-        "camera": "c01",
-        "from": format_rfc3339(now_ns - 20 * NS_PER_S),
-        "to": format_rfc3339(now_ns - 10 * NS_PER_S),
-    }
-
-
 def _one_by_one(attacker: Attacker, witness: Witness) -> list[Row]:
     now_s = int(time.time())
-    hold, erase = ("hold.set", _span()), ("footage.erase", _span())
+    hold, erase = ("hold.set", span()), ("footage.erase", span())
     ways: list[tuple[str, CommandPayload, tuple[Person, ...], str]] = [
         ("unsigned", command(*hold), (), "unsigned"),
         ("wrong key", command(*hold), (STRANGER,), "unknown_key"),
@@ -123,7 +121,7 @@ def _one_by_one(attacker: Attacker, witness: Witness) -> list[Row]:
     return rows
 
 
-def _again(attacker: Attacker, witness: Witness) -> tuple[list[str], list[Row]]:
+def _again(attacker: Attacker, witness: Witness, meant: Sequence[str]) -> tuple[list[str], list[Row]]:
     """A genuine command sent three times more, and its counter under another name."""
     genuine = command("ping")
     message = signed(genuine, SOMCHAI)
@@ -134,31 +132,36 @@ def _again(attacker: Attacker, witness: Witness) -> tuple[list[str], list[Row]]:
     wait_until(lambda: len(attacker.finals(genuine.jti)) == 4, "a repeated ping is not answered")
     first, *others = attacker.finals(genuine.jti)
     assert others == [first] * 3
+    told = witness.wait_for_audit(genuine.jti, "repeated", times=3)
     accepted = sum(each.outcome == "accepted" for each in witness.audits(genuine.jti))
-    rows = [Row("replayed", 3, accepted - 1, 0, "the first answer once more, word for word")]
-    second = command("hold.set", _span(), ctr=genuine.ctr)
+    rows = [Row("replayed", 3, accepted - 1, told, "repeated; the first answer once more, word for word")]
+    second = command("hold.set", span(), ctr=genuine.ctr)
     attacker.order(second, signed(second, SOMCHAI))
     told = witness.wait_for_audit(second.jti, "replayed")
-    rows.append(Row("seen ctr", 1, witness.executed(meant=[genuine.jti]), told, "replayed"))
+    rows.append(Row("seen ctr", 1, witness.executed(meant=[*meant, genuine.jti]), told, "replayed"))
     return [genuine.jti], rows
 
 
 def _oversize(attacker: Attacker, witness: Witness, meant: Sequence[str]) -> Row:
-    payload = command("hold.set", _span())
+    payload, problem = command("hold.set", span()), f"more than {MAX_MESSAGE_BYTES} bytes"
     sizes = (MAX_MESSAGE_BYTES + 1, 8 << 20)
+
+    def told() -> int:
+        return sum(problem in each.detail for each in witness.warnings("command_malformed"))
+
     for size in sizes:
         attacker.order(payload, signed(payload, SOMCHAI).ljust(size))
-    wait_until(lambda: len(witness.warnings("command_malformed")) == len(sizes), "it is not told")
-    told = len(witness.warnings("command_malformed"))
-    return Row("oversize", len(sizes), witness.executed(meant=meant), told, "command_malformed")
+    wait_until(lambda: told() == len(sizes), "it is not told")
+    return Row("oversize", len(sizes), witness.executed(meant=meant), told(), problem)
 
 
 def _forged(attacker: Attacker, witness: Witness, meant: Sequence[str], count: int, *, is_counted: bool) -> Row:
     before = witness.told()
     toll = Toll()
     chance = random.Random(20)
-    for name, message in forge(genuine_commands(command, chance), count, chance, toll):
-        attacker.send(ADDRESS.command(name), message)
+    forgeries = forge(genuine_commands(command, chance), count, chance, toll)
+    while batch := list(islice(forgeries, _BATCH)):
+        attacker.send_all((ADDRESS.command(name), message) for name, message in batch)
     # Asked last, so answered when all the others are judged.
     last = command("ping")
     attacker.order(last, signed(last, SOMCHAI))

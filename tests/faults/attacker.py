@@ -6,8 +6,9 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
 
@@ -18,11 +19,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.contract.commands import JWS_TYPE, Actor, Answer, CommandPayload
 from agent.contract.events import AuditData, SecurityData, decode_data
-from agent.contract.topics import parse_topic
+from agent.contract.topics import FleetFilter, TopicKind, parse_topic
 from agent.contract.wire import decode, encode
 from agent.identity import new_uuid7
 from agent.signing import sign_general
 from agent.store import STORE_NAME
+from agent.units import NS_PER_S, format_rfc3339
 from tests.broker import LOOPBACK, Broker, wait_until
 from tests.commands.attacks import Person
 from tests.faults.ear import ADDRESS, Ear
@@ -52,8 +54,30 @@ def command(name: str, args: object = None, **changes: object) -> CommandPayload
     return msgspec.structs.replace(made, **changes)
 
 
+def span() -> dict[str, str]:
+    """Of footage that may be there."""
+    now_ns = time.time_ns()
+    start, end = (format_rfc3339(now_ns - ago_s * NS_PER_S) for ago_s in (20, 1))
+    return {"camera": "c01", "from": start, "to": end}
+
+
 def signed(payload: msgspec.Struct, *people: Person) -> bytes:
     return encode(sign_general(encode(payload), [each.key for each in people], typ=JWS_TYPE))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one attack came to. `said`: the node's word for it."""
+
+    attack: str
+    sent: int
+    executed: int
+    told: int
+    said: str
+
+    def line(self) -> str:
+        counts = f"{self.sent:>6} sent, {self.executed} executed, {self.told:>5} told"
+        return f"attack: {self.attack:<32} {counts}: {self.said}"
 
 
 class Attacker:
@@ -61,6 +85,7 @@ class Attacker:
 
     def __init__(self, broker: Broker) -> None:
         self.answers: list[tuple[str, Answer]] = []
+        self._newest: dict[str, bytes] = {}
         self._taken = threading.Semaphore(0)
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, "attacker", protocol=mqtt.MQTTv5)
         self._client.max_queued_messages_set(0)
@@ -71,7 +96,8 @@ class Attacker:
     def __enter__(self) -> Attacker:
         self._client.connect(LOOPBACK, self._broker.port)
         self._client.loop_start()
-        self._client.subscribe("wayside/v1/+/+/+/rsp/#", 1)
+        for kind in ("rsp/#", "alert/+", "reported"):
+            self._client.subscribe(FleetFilter().of(kind), 1)
         return self
 
     def __exit__(
@@ -80,18 +106,29 @@ class Attacker:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def send(self, topic: str, *messages: bytes, is_retained: bool = False) -> None:
-        """Returns when the broker has them."""
-        for message in messages:
-            self._client.publish(topic, message, 1, is_retained)
-        for _ in messages:
-            assert self._taken.acquire(timeout=_LIMIT_S), "the broker does not take it"
+    def send(self, topic: str, message: bytes, *, is_retained: bool = False) -> None:
+        """Returns when the broker has it."""
+        self._client.publish(topic, message, 1, is_retained)
+        self._wait_for_puback()
+
+    def send_all(self, messages: Iterable[tuple[str, bytes]]) -> None:
+        """Topics and payloads, one after the other without waiting; returns when the broker has them."""
+        sent = [self._client.publish(topic, message, 1) for topic, message in messages]
+        for _ in sent:
+            self._wait_for_puback()
+
+    def _wait_for_puback(self) -> None:
+        assert self._taken.acquire(timeout=_LIMIT_S), "the broker does not take it"
 
     def order(self, payload: CommandPayload, message: bytes) -> None:
         self.send(ADDRESS.command(payload.name), message)
 
     def finals(self, jti: str) -> list[Answer]:
         return [each for _, each in list(self.answers) if each.jti == jti and each.state.is_final]
+
+    def newest(self, topic: str) -> bytes:
+        """What was said last on a topic of alerts or configurations; empty before anything was."""
+        return self._newest.get(topic, b"")
 
     def _on_publish(
         self, _client: mqtt.Client, _data: object, _mid: int, code: ReasonCode, _properties: object
@@ -100,8 +137,9 @@ class Attacker:
         self._taken.release()
 
     def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        parse_topic(message.topic)
-        self.answers.append((message.topic, decode(message.payload, Answer)))
+        self._newest[message.topic] = bytes(message.payload)
+        if parse_topic(message.topic).kind is TopicKind.RESPONSE:
+            self.answers.append((message.topic, decode(message.payload, Answer)))
 
 
 class Witness:
@@ -128,17 +166,28 @@ class Witness:
     def audits(self, jti: str) -> list[AuditData]:
         return [each for each in self._said() if isinstance(each, AuditData) and each.jti == jti]
 
-    def wait_for_audit(self, jti: str, reason: str) -> int:
-        """How often it is in the audit with this reason, at least once."""
-        wait_until(lambda: any(each.reason == reason for each in self.audits(jti)), f"no audit says {reason}")
-        return sum(each.reason == reason for each in self.audits(jti))
+    def wait_for_audit(self, jti: str, reason: str, *, times: int = 1) -> int:
+        """How often it is in the audit with this reason, at least so often."""
+
+        def told() -> int:
+            return sum(each.reason == reason for each in self.audits(jti))
+
+        wait_until(lambda: told() >= times, f"no audit says {reason}")
+        return told()
 
     def warnings(self, kind: str) -> list[SecurityData]:
         return [each for each in self._said() if isinstance(each, SecurityData) and each.kind == kind]
 
+    def desired_refusals(self, reason: str) -> int:
+        """How often the audit tells of a desired document refused for it."""
+        audits = [each for each in self._said() if isinstance(each, AuditData) and each.action == "desired"]
+        singly = sum(each.reason.startswith(f"{reason}:") for each in audits)
+        return singly + sum(f" {reason}:" in each.detail for each in self.warnings("desired_refused"))
+
     def told(self) -> int:
         """All that the audit says of commands that nobody believed, one by one or as a number."""
-        singly = sum(isinstance(each, AuditData) and each.outcome in ("rejected", "expired") for each in self._said())
+        audits = [each for each in self._said() if isinstance(each, AuditData) and each.action != "desired"]
+        singly = sum(each.outcome in ("rejected", "expired") for each in audits)
         counted = [
             each for each in self._said() if isinstance(each, SecurityData) and each.kind.startswith("commands_")
         ]
