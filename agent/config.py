@@ -176,6 +176,11 @@ class Config(_Section, frozen=True):
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Of all streams of all cameras."""
+        return tuple(source for each in self.cameras for source in (each.main, each.sub) if source)
+
     def camera(self, camera_id: str) -> CameraConfig | None:
         return next((camera for camera in self.cameras if camera.id == camera_id), None)
 

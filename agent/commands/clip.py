@@ -146,6 +146,7 @@ def check_addresses(work: Work, urls: tuple[str, ...]) -> UploadPolicy:
         facts.upload_hosts(),
         allow_loopback_http=facts.trust is Trust.OPEN,
         ceiling_bytes_s=facts.upload_ceiling_bytes_s,
+        cameras=facts.camera_networks,
     )
     try:
         for url in urls:

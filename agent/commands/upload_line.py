@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from agent.commands.ingest import Network, may_reach
 from agent.commands.pace import Pace, StopSign
 from agent.errors import UploadError
 
@@ -22,12 +23,14 @@ NOT_FOUND_REMEDY = "the address is used up or unknown: ask for the clip again"
 @dataclass(frozen=True, slots=True)
 class UploadPolicy:
     """Where clips may go: the signed `upload_hosts`, by https. `allow_loopback_http` is for trust = "open" only.
-    `ceiling_bytes_s`: no faster than this; 0 is as fast as the line gives without queueing."""
+    `ceiling_bytes_s`: no faster than this; 0 is as fast as the line gives without queueing. `cameras`: networks that no
+    name may lead into."""
 
     hosts: tuple[str, ...] = ()
     allow_loopback_http: bool = False
     tls: ssl.SSLContext | None = None
     ceiling_bytes_s: int = 0
+    cameras: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ class Line:
     def ask(self, url: str, method: str, headers: dict[str, str], body: Iterator[bytes] | None) -> Answer | None:
         """The receiver's answer, None when the line failed. A redirect is an answer like any other: none is followed.
 
-        Raises UploadError for a certificate that does not fit.
+        Raises UploadError for a certificate that does not fit, and for a name that leads to a camera.
         """
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -96,6 +99,10 @@ class Line:
         try:
             # A receiver that refuses answers before it has read the body: its answer may still be there.
             connection.connect()
+            if not may_reach(connection.sock.getpeername()[0], self._policy.cameras, allows_loopback=True):
+                raise UploadError(
+                    reason="address_not_allowed", host=host, remedy="the name leads to an address that is no receiver's"
+                )
             paced = body if body is None else self._pace.paced(body, connection.sock)
             with suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(method, path or "/", body=paced, headers=headers)

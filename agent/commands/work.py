@@ -9,6 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from agent.clock import Clock
+from agent.commands.ingest import Network
 from agent.commands.running import Halt
 from agent.commands.trust import Trust
 from agent.contract.commands import Answer, AnswerState, CommandPayload
@@ -62,6 +63,7 @@ class NodeFacts:
     upload_hosts: Callable[[], tuple[str, ...]] = tuple
     store_mark: Path | None = None
     upload_ceiling_bytes_s: int = 0
+    camera_networks: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import msgspec
 from agent import log
 from agent.clock import SystemClock, kernel_boot_id
 from agent.commands.dispatch import Dispatcher
+from agent.commands.ingest import camera_networks
 from agent.commands.storemark import MARK_NAME as STORE_MARK
 from agent.commands.trust import Trust
 from agent.commands.work import NodeFacts, NodeHands
@@ -174,6 +175,7 @@ class _NodeProcess:
             upload_hosts=self._board.upload_hosts,
             store_mark=path.with_name(STORE_MARK),
             upload_ceiling_bytes_s=ground.config.upload.ceiling_bytes_s,
+            camera_networks=camera_networks(ground.config.sources),
         )
 
     def _hands(self) -> NodeHands:

@@ -49,8 +49,7 @@ class _Pushes:
         self._camera = camera
         self._orders = orders
         self._is_open = config.trust == "open"
-        sources = (source for each in config.cameras for source in (each.main, each.sub))
-        self._networks = camera_networks(sources)
+        self._networks = camera_networks(config.sources)
         self._lock = threading.Lock()
         self._gop = NewestGop()
         self._running: dict[str, _Push] = {}
