@@ -14,9 +14,9 @@ from agent.errors import FrameShapeError, ModelError
 from agent.units import NS_PER_S
 from agent.vision.geometry import Box
 from agent.vision.model import ModelFacts, Session
-from agent.vision.pieces import Pieces, find_pieces
+from agent.vision.pieces import Chosen, Pieces, find_pieces
 from agent.vision.standing import StandingPiece
-from agent.vision.unrest import Unrest
+from agent.vision.unrest import Place, Unrest
 
 LumaImage = npt.NDArray[np.uint8]
 FloatImage = npt.NDArray[np.float32]
@@ -24,6 +24,8 @@ FloatImage = npt.NDArray[np.float32]
 # The model's picture (models/cards/motion-320x240.md). Any camera is squeezed into it: boxes are fractions anyway.
 WIDTH_PX: Final = 320
 HEIGHT_PX: Final = 240
+# Pieces, and whether they still change, are found on cells of 2 x 2: a quarter of the time.
+_CELLS: Final = (HEIGHT_PX // 2, WIDTH_PX // 2)
 
 _INPUTS: Final = frozenset({"luma", "mean", "deviation", "rate", "hold", "per_light"})
 
@@ -101,6 +103,7 @@ class MotionModel:
         self._last_ns: int | None = None
         self._unrest: Unrest | None = None
         self.mask: LumaImage = np.zeros((HEIGHT_PX, WIDTH_PX), np.uint8)
+        self._cells: LumaImage = np.zeros(_CELLS, np.uint8)
 
     @property
     def facts(self) -> ModelFacts:
@@ -128,7 +131,7 @@ class MotionModel:
             self._deviation = np.zeros_like(self._mean)
         light = _light(self._mean, luma)
         self._rate = learning_rate(self._seen_s, step_s)
-        mask, self._mean, self._deviation = self._session.run(
+        mask, self._mean, self._deviation, cells = self._session.run(
             {
                 "luma": picture[None, None],
                 "mean": self._mean,
@@ -139,7 +142,7 @@ class MotionModel:
                 "per_light": np.array(1 / light, np.float32),
             }
         )
-        self.mask = mask[0, 0]
+        self.mask, self._cells = mask[0, 0], cells[0, 0]
         self._seen_s += step_s
         self._frames += 1
         return self._judge(picture, media_ns, light)
@@ -150,12 +153,14 @@ class MotionModel:
             self._frames, self._seen_s = 0, 0.0
             self._mean = self._unrest = None
             return Motion(ratio, (), is_upheaval=True)
+        # One pixel of each cell: a mean of four would calm what has a pattern.
+        coarse = np.asarray(cv2.resize(luma, _CELLS[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
         if self._unrest is None:
-            self._unrest = Unrest(luma, media_ns)
-        self._unrest.update(luma, media_ns)
+            self._unrest = Unrest(coarse, media_ns)
+        self._unrest.update(coarse, media_ns)
         if self._frames <= _BLIND_FRAMES or not ratio:
             return STILL
-        pieces = find_pieces(self.mask, self._unrest)
+        pieces = find_pieces(self._cells, self._unrest)
         standing = self._standing(pieces, luma, light, self._unrest)
         self._settle(pieces, luma, light)
         moving = pieces.moving_px / self.mask.size if pieces.regions else 0.0
@@ -170,9 +175,7 @@ class MotionModel:
         before = _edges(self._mean[0, 0] * light)
         found = []
         for piece in pieces.standing:
-            filled = np.zeros_like(self.mask)
-            filled[pieces.place] = piece.at
-            ring = cv2.morphologyEx(filled, cv2.MORPH_GRADIENT, _RING) > 0
+            ring = cv2.morphologyEx(self._pixels(pieces.place, piece.at), cv2.MORPH_GRADIENT, _RING) > 0
             has_come = float(now[ring].mean()) > _COME_RATIO * float(before[ring].mean())
             found.append(StandingPiece(piece.box, unrest.stands_since_ns(pieces.place, piece.at), has_come))
         return tuple(found)
@@ -181,9 +184,17 @@ class MotionModel:
         """Learn what stands as fast as the rest, so that it goes in _MEMORY_S and not in twenty times that."""
         if self._mean is None or pieces.calm is None:
             return
-        mean = self._mean[0, 0][pieces.place]
-        seen = luma[pieces.place][pieces.calm] / light
-        mean[pieces.calm] += (seen - mean[pieces.calm]) * np.float32(self._rate)
+        calm = self._pixels(pieces.place, pieces.calm) > 0
+        mean = self._mean[0, 0]
+        mean[calm] += (luma[calm] / light - mean[calm]) * np.float32(self._rate)
+
+    def _pixels(self, place: Place, at: Chosen) -> LumaImage:
+        """(240, 320) uint8: 1 at the pixels of the mask in these cells."""
+        cells = np.zeros(_CELLS, np.uint8)
+        cells[place] = at
+        return (
+            np.asarray(cv2.resize(cells, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_NEAREST), np.uint8) & self.mask
+        )
 
 
 def learning_rate(seen_s: float, step_s: float) -> float:

@@ -109,6 +109,10 @@ def _clean(graph: Graph, shape: Shape) -> str:
     graph.window("MaxPool", "inverse", "unclosed", shape.closing_half_px)
     graph.node("Less", ["unclosed", graph.constant("filled", -shape.filled_ratio)], "is_filled")
     graph.node("Cast", ["is_filled"], "filled_f", to=TensorProto.FLOAT)
+    # How many of the four pixels moved, for whoever wants pieces rather than pixels.
+    graph.node("Max", ["opened", "filled_f"], "covered")
+    graph.node("Mul", ["covered", graph.constant("four", 4.0)], "cells_f")
+    graph.node("Cast", ["cells_f"], "cells", to=TensorProto.UINT8)
     graph.node("Mul", ["filled_f", graph.constant("minus_two", -2.0)], "less")
     graph.node("Sub", [graph.constant("far", 1.5), "near"], "unless_near")
     graph.node("Add", ["unless_near", "less"], "level_half")
@@ -157,6 +161,7 @@ def _model(graph: Graph, shape: Shape) -> onnx.ModelProto:
         value("mask", TensorProto.UINT8, picture),
         value("mean_out", TensorProto.FLOAT, picture),
         value("deviation_out", TensorProto.FLOAT, picture),
+        value("cells", TensorProto.UINT8, [1, 1, shape.height // 2, shape.width // 2]),
     ]
     made = helper.make_graph(graph.nodes, "motion", inputs, outputs, graph.constants)
     # Opset 17 and IR 9 are read by ONNX Runtime 1.14 and later, the oldest that a Jetson ships.

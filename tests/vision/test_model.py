@@ -134,7 +134,7 @@ def test_a_model_with_other_outputs_is_no_detector(motion_session: Session) -> N
 
 
 def test_a_session_says_which_model_and_provider_it_is(motion_session: Session) -> None:
-    assert motion_session.facts.name.startswith("motion-320x240@bb70334ae4f4")
+    assert motion_session.facts.name.startswith("motion-320x240@c2095d390ca1")
     assert motion_session.facts.provider in {"CPU", "CUDA", "Tensorrt"}
 
 
@@ -162,9 +162,10 @@ def test_the_motion_graph_learns_by_rate_and_holds_where_something_moved(motion_
     luma = _dark()
     luma[100:140, 100:140] += 200
     luma[:20] += 10
-    mask, mean, deviation = motion_session.run(_planes(luma))
+    mask, mean, deviation, cells = motion_session.run(_planes(luma))
     assert mask[0, 0, 120, 120] == 1
     assert mask[0, 0, 10, 10] == 0
+    assert np.array_equal(cells[0, 0], mask[0, 0].reshape(120, 2, 160, 2).sum(axis=(1, 3)))
     assert mean[0, 0, 120, 120] == pytest.approx(0.08 + 2 * 0.5 * 0.5)
     assert mean[0, 0, 10, 10] == pytest.approx(0.08 + 0.1 * 0.5)
     # No more than 20 levels count, and 20 are its unit.
@@ -177,7 +178,7 @@ def test_the_same_scene_in_another_light_is_still_and_keeps_its_background(
     motion_session: Session, level: int, levels_per_unit: float
 ) -> None:
     luma = np.full((240, 320), level, np.uint8)
-    mask, mean, _ = motion_session.run(_planes(luma, levels_per_unit=levels_per_unit, mean_level=100))
+    mask, mean, *_ = motion_session.run(_planes(luma, levels_per_unit=levels_per_unit, mean_level=100))
     assert not mask.any()
     # 300 levels would be white: a camera shows 243, and the background is not drawn towards that.
     assert mean == pytest.approx(1.0, abs=1e-5)
