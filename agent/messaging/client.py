@@ -185,7 +185,8 @@ class BrokerClient:
             connection = Connection(self._options, generation, self._hear, filters=self._filters)
             connection.open(self._wake_read)
             while self._may_go_on(connection) and self._renewed_generation != generation:
-                self._hand_over(connection)
+                with connection.batch():
+                    self._hand_over(connection)
                 connection.pump(_TICK_S)
             connection.close()
             self._end(generation, BrokerUnreachable(reason="closed"))

@@ -10,7 +10,8 @@ import selectors
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import paho.mqtt.client as mqtt
@@ -30,6 +31,7 @@ from agent.messaging.broker import (
     Publication,
     parse_url,
 )
+from agent.messaging.buffered import BufferedClient
 from agent.messaging.refusals import BUSY_CODES, UNHEARD_CODE, ended, unreachable
 from agent.messaging.transport import RECEIVE_MAXIMUM, connect_properties, make_client, packet_bytes, properties_of
 from agent.units import NS_PER_S
@@ -110,6 +112,13 @@ class Connection:
         """Of the socket, for a loop of many connections. Raises BrokerUnreachable."""
         return self._socket().fileno()
 
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """What is sent within leaves together. Raises BrokerUnreachable."""
+        with self._client.batch():
+            yield
+        self._write()
+
     def send(self, token: int, publication: Publication) -> None:
         """Hand one message to the wire. Its Confirmed follows, at once when the broker could never take it."""
         refusal = self._unsendable(publication)
@@ -154,18 +163,33 @@ class Connection:
             elif ready & selectors.EVENT_READ:
                 has_pending = True
             if key.fileobj is sock and ready & selectors.EVENT_WRITE:
-                self._client.loop_write()
+                self._write()
         if has_pending:
             self._heard_ns = time.monotonic_ns()
-            self._client.loop_read()
+            self._read()
         self._client.loop_misc()
         self._raise_if_ended()
+
+    def _write(self) -> None:
+        """As much as the socket takes; `want_write` tells whether there is more. Raises BrokerUnreachable."""
+        try:
+            if self._client.flush():
+                self._client.loop_write()
+        except OSError as exc:
+            raise BrokerUnreachable(reason="connection_lost", detail=str(exc)) from exc
+
+    def _read(self) -> None:
+        """All that came at once. A packet that is not whole leaves nothing unread behind."""
+        self._client.loop_read()
+        while self._client.has_unread and self._end is None and self._client.socket() is not None:
+            self._client.loop_read()
 
     def close(self) -> None:
         """Say DISCONNECT, so that no will is sent, and let it leave. Safe after any failure."""
         if self._client.socket() is not None and self._is_live:
-            self._client.disconnect()
-            self._linger()
+            with suppress(BrokerUnreachable):
+                self._client.disconnect()
+                self._linger()
         self.abandon()
 
     def abandon(self) -> None:
@@ -186,11 +210,11 @@ class Connection:
                     _drain(key.fileobj)
                     continue
                 if ready & selectors.EVENT_WRITE:
-                    self._client.loop_write()
+                    self._write()
                 if ready & selectors.EVENT_READ:
                     self._client.loop_read()
 
-    def _listen_to(self, client: mqtt.Client) -> mqtt.Client:
+    def _listen_to(self, client: BufferedClient) -> BufferedClient:
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_publish = self._on_publish

@@ -17,6 +17,9 @@ from agent.units import NS_PER_S
 # What is handed over beyond the window (mosquitto: 20) keeps the wire busy while a round of PUBACKs is written to the
 # store, and makes that round a larger one.
 _WINDOWS_AHEAD = 10
+# So many of lane b's confirmations are written down at a time, or those of so long.
+_DONE_AT_ONCE = 100
+_DONE_WITHIN_NS = NS_PER_S // 4
 # A refused event is tried again after these; a broker's access list is rarely corrected within seconds.
 _FIRST_PAUSE_S = 5
 _LONGEST_PAUSE_S = 300
@@ -52,6 +55,7 @@ class Drain:
         self._done_a = 0
         self._done_b: list[int] = []
         self._lost_b: list[int] = []
+        self._written_mono_ns = 0
         self._refused_topics: set[str] = set()
         self._pause_ns = _FIRST_PAUSE_S * NS_PER_S
         self._paused_until_ns = 0
@@ -147,7 +151,7 @@ class Drain:
         self._look_for_doubt(moment.mono_ns)
         room = _WINDOWS_AHEAD * self._window - len(self._in_flight)
         after_a, after_b = self._after[Lane.A], self._after[Lane.B]
-        if room <= 0 or not outbox.has_news(self._conn, after_a=after_a, after_b=after_b):
+        if room <= 0:
             return
         if self._again_up_to:
             room = min(room, max(1, self._again_up_to - after_a))
@@ -180,7 +184,12 @@ class Drain:
                 self._alarm(Alarm(AlarmKind.EVENT_REFUSED, is_active=False))
 
     def _write_down(self, moment: Moment) -> None:
-        self._confirm()
+        """Many confirmations at a time while more are to come: each time is a wait for the disk, and one that a power
+        cut takes is an event sent again."""
+        is_enough = len(self._done_b) >= _DONE_AT_ONCE or moment.mono_ns - self._written_mono_ns >= _DONE_WITHIN_NS
+        if is_enough or not self._in_flight:
+            self._confirm()
+            self._written_mono_ns = moment.mono_ns
         while self._lost_b:
             outbox.give_up(self._conn, self._origin, self._lost_b[0], moment)
             del self._lost_b[0]

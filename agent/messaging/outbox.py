@@ -129,27 +129,36 @@ def append(conn: sqlite3.Connection, origin: Origin, draft: EventDraft) -> WireP
 def take_batch(
     conn: sqlite3.Connection, *, after_a: int, after_b: int, max_items: int, max_bytes: int = 1 << 20
 ) -> list[OutboxItem]:
-    """The next events to send after these sequences: all of lane a first, each lane in order. Its own transaction.
+    """The next events to send after these sequences: all of lane a first, each lane in order. Its own transaction,
+    where lane a has any that were never sent; otherwise it only reads, so an idle uplink writes nothing to the card.
 
     Lane a's are marked as sent before they are: an ack for them is right from now on, even after a crash.
     """
     items: list[OutboxItem] = []
-    with transaction(conn):
-        for lane, after in ((Lane.A, after_a), (Lane.B, after_b)):
-            rows = conn.execute(
-                "SELECT sequence, topic, payload FROM outbox_event WHERE lane = ? AND sequence > ?"
-                " ORDER BY sequence LIMIT ?",
-                (lane.value, after, max_items - len(items)),
-            )
-            for sequence, topic, payload in rows:
-                if items and max_bytes <= 0:
-                    break
-                items.append(OutboxItem(lane, sequence, topic, payload))
-                max_bytes -= len(payload)
-        last_a = max((item.sequence for item in items if item.lane is Lane.A), default=0)
-        if last_a:
-            conn.execute("UPDATE outbox_state SET sent_a = max(sent_a, ?)", (last_a,))
+    for lane, after in ((Lane.A, after_a), (Lane.B, after_b)):
+        rows = conn.execute(
+            "SELECT sequence, topic, payload FROM outbox_event WHERE lane = ? AND sequence > ?"
+            " ORDER BY sequence LIMIT ?",
+            (lane.value, after, max_items - len(items)),
+        )
+        for sequence, topic, payload in rows:
+            if items and max_bytes <= 0:
+                break
+            items.append(OutboxItem(lane, sequence, topic, payload))
+            max_bytes -= len(payload)
+        # An open statement would keep what this connection sees as old as it is.
+        rows.close()
+    last_a = max((item.sequence for item in items if item.lane is Lane.A), default=0)
+    if last_a:
+        _mark_sent(conn, last_a)
     return items
+
+
+def _mark_sent(conn: sqlite3.Connection, last_a: int) -> None:
+    (sent_a,) = conn.execute("SELECT sent_a FROM outbox_state").fetchone()
+    if last_a > sent_a:
+        with transaction(conn):
+            conn.execute("UPDATE outbox_state SET sent_a = max(sent_a, ?)", (last_a,))
 
 
 def has_news(conn: sqlite3.Connection, *, after_a: int, after_b: int) -> bool:

@@ -10,6 +10,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from agent.messaging.broker import BrokerOptions, Publication, Will, parse_url
+from agent.messaging.buffered import BufferedClient
 from agent.messaging.refusals import tls_context
 
 # MQTT 5, 3.2.2.3.3: without a receive maximum it is this.
@@ -18,10 +19,10 @@ RECEIVE_MAXIMUM: Final = 65_535
 _CONNECT_LIMIT_S = 5.0
 
 
-def make_client(options: BrokerOptions, generation: int) -> mqtt.Client:
+def make_client(options: BrokerOptions, generation: int) -> BufferedClient:
     """Raises BrokerRefused when the TLS files do not serve."""
     is_v5 = options.protocol == "5"
-    client = mqtt.Client(
+    client = BufferedClient(
         CallbackAPIVersion.VERSION2,
         client_id=options.client_id,
         clean_session=None if is_v5 else options.is_clean_start,

@@ -85,8 +85,11 @@ class FleetLine:
 
     def _flush(self) -> None:
         connection = self._connection
-        while connection is not None and connection.is_live and self._queue and connection.room > 0:
-            connection.send(*self._queue.popleft())
+        if connection is None or not connection.is_live or not self._queue:
+            return
+        with connection.batch():
+            while self._queue and connection.room > 0:
+                connection.send(*self._queue.popleft())
 
     def close(self) -> None:
         """Say DISCONNECT, so that no will is sent."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.contract.envelope import decode_envelope
-from agent.contract.events import GAP, GapData
+from agent.contract.events import GAP, MOTION, GapData, MotionData
 from agent.contract.states import Ack
 from agent.contract.topics import NodeAddress
 from agent.contract.wire import format_sequence
@@ -94,3 +94,20 @@ def test_all_unacknowledged_are_sent_again_to_a_broker_without_our_session(conn)
     wire = taken_by_a_broker(conn, COUNT)
     wire.drain.begin(window=20, is_session_present=False)
     assert wire.work() == list(range(1, COUNT + 1))
+
+
+def test_confirmations_are_written_down_many_at_a_time_and_all_when_nothing_more_is_to_come(conn):
+    with transaction(conn):
+        for number in range(40):
+            data = MotionData(begin_s=float(number), end_s=None, ratio=0.1, regions=())
+            outbox.append(conn, ORIGIN, EventDraft(MOTION, "c01", data, MOMENT))
+    wire = Wire(conn)
+    wire.drain.begin(window=20, is_session_present=True)
+    wire.work()
+    for token in range(1, 40):
+        wire.drain.settle(Confirmed(1, token, Outcome.DELIVERED), MOMENT.mono_ns)
+    wire.drain.work(MOMENT)
+    assert outbox.status(conn).count_b == 40
+    wire.drain.settle(Confirmed(1, 40, Outcome.DELIVERED), MOMENT.mono_ns)
+    wire.drain.work(MOMENT)
+    assert outbox.status(conn).count_b == 0
