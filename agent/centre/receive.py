@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from agent import log
 from agent.centre.incoming import Incoming, Received, Refusal
+from agent.centre.uploadbook import UploadBook
 from agent.errors import UploadError
 
 TUS_VERSION = "1.0.0"
@@ -72,8 +73,11 @@ class Announced:
 class Receiver:
     """Listens from `start` to `close`; owns one thread. A file not finished at `close` leaves nothing behind."""
 
-    def __init__(self, options: ReceiverOptions = ReceiverOptions()) -> None:
+    def __init__(self, options: ReceiverOptions = ReceiverOptions(), book: UploadBook | None = None) -> None:
+        """book: what desks of this machine expect, beside what is announced here."""
         self._options = options
+        self._book = book
+        self._booked: set[str] = set()
         self._incoming: dict[str, Incoming] = {}
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
@@ -122,6 +126,8 @@ class Receiver:
         # The socket listens already: a node that is quicker than the thread waits in its backlog.
         self._thread = threading.Thread(target=self._server.run, args=([listening],), name="receive")
         self._thread.start()
+        if self._book is not None:
+            self._book.open(self._url)
         _log.info("receiver listening", url=self._url)
 
     def announce(self, path: Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Announced:
@@ -148,8 +154,9 @@ class Receiver:
             incoming.close()
 
     async def _serve(self, request: Request) -> Response:
+        token = request.path_params["token"]
         with self._lock:
-            incoming = self._incoming.get(request.path_params["token"])
+            incoming = self._announced(token)
         if incoming is None:
             return Response(status_code=404)
         try:
@@ -165,12 +172,37 @@ class Receiver:
                 return _answer(204, {})
             if request.method == "HEAD":
                 offset, size = incoming.resume()
+                self._note(token, incoming)
                 length = {"Upload-Offset": str(offset), "Upload-Length": str(size), "Cache-Control": "no-store"}
                 return _answer(200, length)
-            return await self._patch(request, incoming)
+            answer = await self._patch(request, incoming)
+            self._note(token, incoming)
+            return answer
         except Refusal as exc:
             _log.warning("upload refused", status=exc.status, reason=exc.reason, path=incoming.path.name)
             return _answer(exc.status, {})
+
+    def _announced(self, token: str) -> Incoming | None:
+        """What was announced here, or what a desk wrote into the book and still waits for."""
+        incoming = self._incoming.get(token)
+        if self._book is None or (incoming is not None and token not in self._booked):
+            return incoming
+        expected = self._book.find(token)
+        if expected is not None and incoming is None:
+            incoming = self._incoming[token] = Incoming(expected.path, max_bytes=expected.max_bytes)
+            self._booked.add(token)
+        elif expected is None and incoming is not None and incoming.wait(0) is None:
+            # The desk has left.
+            incoming.close()
+            del self._incoming[token]
+            return None
+        return incoming
+
+    def _note(self, token: str, incoming: Incoming) -> None:
+        """A whole file is told to the desk that waits for it."""
+        received = incoming.wait(0)
+        if received is not None and self._book is not None:
+            self._book.finish(token, received)
 
     async def _patch(self, request: Request, incoming: Incoming) -> Response:
         if request.headers.get("content-type") != _OFFSET_TYPE:

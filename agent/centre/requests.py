@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.centre.client import CentreClient, Request
-from agent.centre.receive import Announced, Receiver, ReceiverOptions
+from agent.centre.receive import Receiver, ReceiverOptions
+from agent.centre.received import Arrival, Door, ServedDoor
 from agent.contract.commands import Answer, AnswerState, CommandName
 from agent.contract.requests import (
     ClipCancelArgs,
@@ -50,12 +51,17 @@ class ClipRequest:
 
 @dataclass(frozen=True, slots=True)
 class PullOptions:
-    """`out`: where the clip goes (further files get -2, -3 …); `receive_host`: on which address it is received;
-    `silence_s`: how long the node may say nothing."""
+    """`out`: where the clip goes (further files get -2, -3 …); `store`: of the server on this machine that receives it;
+    None: this process does, on loopback, which a node of the demo alone accepts. `silence_s`: how long the node may say
+    nothing."""
 
     out: Path
-    receive_host: str = "127.0.0.1"
+    store: Path | None = None
     silence_s: float = 60.0
+
+    def door(self) -> Door:
+        """Raises StoreError."""
+        return Receiver(ReceiverOptions()) if self.store is None else ServedDoor(self.store)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +101,8 @@ def pull_clip(
     if plan.state is not AnswerState.SUCCEEDED:
         return Pulled(plan, None, ())
     count = max(decode(plan.result, ClipPlanResult).files, 1) + _SPARE_FILES
-    with Receiver(ReceiverOptions(host=options.receive_host)) as receiver:
-        announced = [receiver.announce(_numbered(options.out, number)) for number in range(count)]
+    with options.door() as door:
+        announced = [door.announce(_numbered(options.out, number)) for number in range(count)]
         args = ClipExportArgs(
             camera=request.camera,
             start=request.start,
@@ -128,8 +134,8 @@ class PulledSheet:
 
 def pull_sheet(client: CentreClient, request: ClipRequest, options: PullOptions, stills: int) -> PulledSheet:
     """Ask for a contact sheet and receive it. Raises NoAnswer, UploadError when it did not arrive."""
-    with Receiver(ReceiverOptions(host=options.receive_host)) as receiver:
-        announced = receiver.announce(options.out, max_bytes=MAX_SHEET_BYTES)
+    with options.door() as door:
+        announced = door.announce(options.out, max_bytes=MAX_SHEET_BYTES)
         args = SheetArgs(
             camera=request.camera,
             start=request.start,
@@ -156,7 +162,7 @@ def _result(answer: Answer) -> ClipExportResult | None:
     return None if bytes(answer.result) in (b"", b"null") else decode(answer.result, ClipExportResult)
 
 
-def _collect(result: ClipExportResult, announced: list[Announced]) -> tuple[PulledFile, ...]:
+def _collect(result: ClipExportResult, announced: list[Arrival]) -> tuple[PulledFile, ...]:
     """Every promised file, verified by the hash that the node stated and by its own boxes."""
     files: list[PulledFile] = []
     for promised, expected in zip(result.files, announced, strict=False):

@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from agent.authority.office import Office
+from agent.authority.office import KeyPair, Office
 from agent.centre.collector import Collector, CollectorOptions
 from agent.centre.doors import Dealing, OfficeDoors
 from agent.centre.eventstore import Kept
+from agent.centre.receive import Receiver, ReceiverOptions
 from agent.centre.server import CentreServer, Doors, Ready
+from agent.centre.uploadbook import UploadBook
 from agent.errors import ServeError
 from agent.messaging.broker import parse_url
 
 News = Kept | Dealing
+_STORE_REMEDY: Final = "check the folder given as --store"
 # A door that listens on every address is reached on this machine by these as well.
 _OWN_NAMES: Final = ("localhost", "127.0.0.1")
 
@@ -35,6 +38,16 @@ class BrokerLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiveLine:
+    """Where clips come in. `url` is what nodes are told, when it is another than that; its host must be in their
+    `upload_hosts`."""
+
+    host: str
+    port: int
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceOptions:
     """`names`: under which nodes reach the door, which the office certifies; none: the host of the office's own
     address. `broker` None: enrolment only."""
@@ -45,6 +58,7 @@ class ServiceOptions:
     port: int
     names: tuple[str, ...]
     broker: BrokerLine | None = None
+    receive: ReceiveLine | None = None
 
 
 class CentreService:
@@ -56,6 +70,8 @@ class CentreService:
         self._names = tuple(dict.fromkeys(each for each in (*(options.names or (host,)), *_OWN_NAMES) if each))
         line = options.broker
         self._collector = Collector(_collecting(self._office, options.store, line), on_news) if line else None
+        self._store, self._receive = options.store, options.receive
+        self._receiver: Receiver | None = None
         doors = OfficeDoors(self._office, options.store, on_news)
         self._server = CentreServer(
             options.host, options.port, Doors(doors.enrol, doors.renew, doors.accept, self._ready)
@@ -68,6 +84,9 @@ class CentreService:
         if self._collector is not None:
             self._collector.start()
         try:
+            if self._receive is not None:
+                self._receiver = _receiver(self._store, self._receive, pair, self._names[0])
+                self._receiver.start()
             return self._server.start(pair.certificate, pair.key)
         except BaseException:
             self.close()
@@ -76,6 +95,8 @@ class CentreService:
     def close(self) -> None:
         """The door first: what is promised to nodes there needs no broker."""
         self._server.close()
+        if self._receiver is not None:
+            self._receiver.close()
         if self._collector is not None:
             self._collector.close()
 
@@ -84,6 +105,19 @@ class CentreService:
             return Ready(ready=True)
         trouble = "store" if self._collector.trouble else ""
         return Ready(ready=not trouble, broker=self._collector.is_connected, trouble=trouble)
+
+
+def _receiver(store: Path, line: ReceiveLine, pair: KeyPair, name: str) -> Receiver:
+    """Raises ServeError."""
+    folder = store / "receive"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        certificate, key = _write(folder / "server.pem", pair.certificate), _write(folder / "server.key", pair.key)
+    except OSError as exc:
+        raise ServeError(reason="store", path=str(folder), error=exc.strerror, remedy=_STORE_REMEDY) from exc
+    url = line.url or (f"https://{name}:{line.port}" if line.port else "")
+    options = ReceiverOptions(host=line.host, port=line.port, public_url=url, certificate=certificate, key=key)
+    return Receiver(options, UploadBook(store))
 
 
 def _collecting(office: Office, store: Path, line: BrokerLine) -> CollectorOptions:
@@ -98,8 +132,7 @@ def _collecting(office: Office, store: Path, line: BrokerLine) -> CollectorOptio
             key = _write(folder / "centre.key", pair.key)
             ca = ca or _write(folder / "ca.pem", office.centre_ca_pem())
         except OSError as exc:
-            remedy = "check the folder given as --store"
-            raise ServeError(reason="store", path=str(folder), error=exc.strerror, remedy=remedy) from exc
+            raise ServeError(reason="store", path=str(folder), error=exc.strerror, remedy=_STORE_REMEDY) from exc
     return CollectorOptions(
         url=line.url,
         folder=store,

@@ -87,6 +87,12 @@ def fleet(desk: Desk, *, as_json: JsonOption = False) -> None:
     print_fleet(rows, as_json=as_json)
 
 
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(help="folder of the running `serve --receive`, which takes it in", envvar="WAYSIDE_CENTRE_STORE"),
+]
+
+
 @app.command()
 @at_desk
 def pull(
@@ -99,7 +105,7 @@ def pull(
     purpose: PurposeOption,
     *,
     case_ref: Annotated[str, typer.Option("--case", help="the case's number, if there is one")] = "",
-    receive: Annotated[str, typer.Option(help="address on which the clip is received")] = "127.0.0.1",
+    store: StoreOption = None,
     timeout_s: TimeoutOption = 60.0,
     as_json: JsonOption = False,
 ) -> None:
@@ -114,7 +120,7 @@ def pull(
         if not as_json and sys.stderr.isatty():
             print(f"asked as {request.jti}; `wayside centre cancel --node {node} --jti …` stops it", file=sys.stderr)
         with ProgressBar(is_shown=not as_json and sys.stderr.isatty()) as bar:
-            pulled = pull_clip(client, request, PullOptions(out, receive, timeout_s), bar.update)
+            pulled = pull_clip(client, request, PullOptions(out, store, timeout_s), bar.update)
     print_pull(pulled, as_json=as_json)
     raise typer.Exit(exit_of(pulled.answer.state))
 
@@ -132,7 +138,7 @@ def sheet(
     *,
     stills: Annotated[int, typer.Option(help="how many pictures", min=1, max=48)] = 24,
     case_ref: Annotated[str, typer.Option("--case", help="the case's number, if there is one")] = "",
-    receive: Annotated[str, typer.Option(help="address on which it is received")] = "127.0.0.1",
+    store: StoreOption = None,
     timeout_s: TimeoutOption = 60.0,
     as_json: JsonOption = False,
 ) -> None:
@@ -144,7 +150,7 @@ def sheet(
     require_folder(out)
     with desk.connected("state") as client:
         request = ClipRequest(find_node(client, node), camera, start, end, purpose, case_ref)
-        pulled = pull_sheet(client, request, PullOptions(out, receive, timeout_s), stills)
+        pulled = pull_sheet(client, request, PullOptions(out, store, timeout_s), stills)
     print_sheet(pulled, out, as_json=as_json)
     raise typer.Exit(exit_of(pulled.answer.state))
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from agent.centre.intake import EventArrival
     from agent.centre.page import CentrePage
-    from agent.centre.service import News, ServiceOptions
+    from agent.centre.service import News, ReceiveLine, ServiceOptions
 
 # Lines that wait for a slow terminal. What does not fit is stored all the same, and its number is told.
 _LINES: Final = 10_000
@@ -50,6 +50,12 @@ def serve(
     page_names: Annotated[
         list[str] | None, typer.Option("--page-name", help="the name by which a proxy asks for the page")
     ] = None,
+    receive: Annotated[
+        str, typer.Option(help="HOST:PORT where clips come in over TLS, for `pull --store`; default: none")
+    ] = "",
+    receive_url: Annotated[
+        str, typer.Option(help="https://name:port by which nodes reach --receive; default: the door's name")
+    ] = "",
     zone: Annotated[str, typer.Option("--timezone", help="in which times are shown")] = "Asia/Bangkok",
     as_json: JsonOption = False,
 ) -> None:
@@ -65,7 +71,13 @@ def serve(
     spoken: Literal["5", "3.1.1"] = "5" if _one_of(protocol, ("5", "3.1.1")) == "5" else "3.1.1"
     line = BrokerLine(url=broker, name=name, ca=ca, certificate=cert, key=key, protocol=spoken) if broker else None
     options = ServiceOptions(
-        office=office, store=store, host=host, port=port, names=tuple(server_names or ()), broker=line
+        office=office,
+        store=store,
+        host=host,
+        port=port,
+        names=tuple(server_names or ()),
+        broker=line,
+        receive=_receiving(receive, receive_url),
     )
     shown_zone = zone_of(zone)
     printer = _Printer(shown_zone, as_json=as_json)
@@ -103,6 +115,16 @@ def _page(address: str, store: Path, zone: ZoneInfo, names: list[str]) -> Centre
 
     host, port = _address(address)
     return CentrePage(PageOptions(store=store, host=host, port=port, zone=zone, names=tuple(names)))
+
+
+def _receiving(address: str, url: str) -> ReceiveLine | None:
+    """Raises UsageError."""
+    if not address:
+        return None
+    from agent.centre.service import ReceiveLine
+
+    host, port = _address(address)
+    return ReceiveLine(host=host, port=port, url=url)
 
 
 def _address(listen: str) -> tuple[str, int]:

@@ -17,6 +17,7 @@ from agent.commands.hold import keep
 from agent.commands.running import Halt
 from agent.commands.trust import Trust
 from agent.commands.upload import Upload, UploadPolicy, abandon_tus, check_target, upload_put, upload_tus
+from agent.commands.upload_line import believing
 from agent.commands.work import Outcome, Work
 from agent.contract.commands import AnswerState
 from agent.contract.requests import ClipExportArgs, ClipPlanArgs, ClipPlanResult, SheetArgs
@@ -145,8 +146,9 @@ def check_addresses(work: Work, urls: tuple[str, ...]) -> UploadPolicy:
     policy = UploadPolicy(
         facts.upload_hosts(),
         allow_loopback_http=facts.trust is Trust.OPEN,
-        ceiling_bytes_s=facts.upload_ceiling_bytes_s,
-        cameras=facts.camera_networks,
+        tls=believing(facts.uploads.authority),
+        ceiling_bytes_s=facts.uploads.ceiling_bytes_s,
+        cameras=facts.uploads.cameras,
     )
     try:
         for url in urls:

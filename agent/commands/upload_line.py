@@ -64,6 +64,19 @@ def check_target(url: str, policy: UploadPolicy) -> None:
         raise UploadError(reason="host_not_allowed", host=host, remedy="add it to upload_hosts of the desired document")
 
 
+def believing(authority: str) -> ssl.SSLContext | None:
+    """TLS that also believes the authority in this PEM file; None where there is none. Raises UploadError."""
+    if not authority:
+        return None
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(authority)
+    except (OSError, ssl.SSLError) as exc:
+        remedy = "the authority named in [broker] ca cannot be read; is the node enrolled?"
+        raise UploadError(reason="authority_unreadable", detail=str(exc), remedy=remedy) from exc
+    return context
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     status: int

@@ -9,9 +9,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from agent.clock import Clock
-from agent.commands.ingest import Network
+from agent.commands.ingest import Network, camera_networks
 from agent.commands.running import Halt
 from agent.commands.trust import Trust
+from agent.config import Config
 from agent.contract.commands import Answer, AnswerState, CommandPayload
 from agent.contract.events import EventData, Lane
 from agent.contract.requests import Result
@@ -44,11 +45,27 @@ class LiveShown:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadFacts:
+    """`ceiling_bytes_s`: 0 is none; `cameras`: networks that no name may lead into; `authority`: a PEM file of whom
+    receivers are believed by, beside the system's; "" is nobody."""
+
+    ceiling_bytes_s: int = 0
+    cameras: tuple[Network, ...] = ()
+    authority: str = ""
+
+    @staticmethod
+    def of(config: Config) -> UploadFacts:
+        authority = config.broker.ca if config.broker else ""
+        return UploadFacts(config.upload.ceiling_bytes_s, camera_networks(config.sources), authority)
+
+
+@dataclass(frozen=True, slots=True)
 class NodeFacts:
     """What commands may know of the node; constant for the life of the process. `keep_free_bytes` is what retention
     keeps free on the ring's disk; `command_keys` the list of keys that are obeyed (agent.commands.pinned);
     `upload_hosts` tells the hosts of the `desired` document in force, from any thread; `store_mark` is the file that
-    names the store (agent.commands.storemark), None where nobody asks; `upload_ceiling_bytes_s`: 0 is none."""
+    names the store (agent.commands.storemark), None where nobody asks; `uploads` what the
+    configuration says of clips that leave."""
 
     address: NodeAddress
     data_dir: Path
@@ -62,8 +79,7 @@ class NodeFacts:
     command_keys: Path | None = None
     upload_hosts: Callable[[], tuple[str, ...]] = tuple
     store_mark: Path | None = None
-    upload_ceiling_bytes_s: int = 0
-    camera_networks: tuple[Network, ...] = ()
+    uploads: UploadFacts = UploadFacts()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,9 @@ import msgspec
 from agent import log
 from agent.clock import SystemClock, kernel_boot_id
 from agent.commands.dispatch import Dispatcher
-from agent.commands.ingest import camera_networks
 from agent.commands.storemark import MARK_NAME as STORE_MARK
 from agent.commands.trust import Trust
-from agent.commands.work import NodeFacts, NodeHands
+from agent.commands.work import NodeFacts, NodeHands, UploadFacts
 from agent.config import Config
 from agent.contract.commands import Answer
 from agent.contract.events import EventData
@@ -174,8 +173,7 @@ class _NodeProcess:
             command_keys=Path(ground.config.command_keys) if ground.config.command_keys else None,
             upload_hosts=self._board.upload_hosts,
             store_mark=path.with_name(STORE_MARK),
-            upload_ceiling_bytes_s=ground.config.upload.ceiling_bytes_s,
-            camera_networks=camera_networks(ground.config.sources),
+            uploads=UploadFacts.of(ground.config),
         )
 
     def _hands(self) -> NodeHands:
