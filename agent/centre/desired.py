@@ -41,9 +41,9 @@ def read_document(message: bytes) -> tuple[Jws, Desired]:
     return jws, decode(from_base64url(jws.payload), Desired)
 
 
-def newest_report(client: CentreClient, address: NodeAddress) -> Reported | None:
-    """What the node reported last, of a client that hears `reported`; None where it never did."""
-    return _hear_report(client, address, _RETAINED_S)
+def newest_report(client: CentreClient, address: NodeAddress, *, limit_s: float = _RETAINED_S) -> Reported | None:
+    """What the node reported last, of a client that hears `reported`; None where nothing came within the limit."""
+    return _hear_report(client, address, limit_s)
 
 
 def next_revision(report: Reported | None) -> int:

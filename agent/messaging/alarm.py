@@ -11,7 +11,7 @@ class AlarmKind(StrEnum):
     PUBLISH_REFUSED: it refused a state, health or answer. SUBSCRIPTION_REFUSED: commands or acks cannot come.
     BROKER_REFUSED: it does not let this node in. RENEWAL_FAILED: the certificate is due and was not renewed.
     FOOTAGE_SHORT: footage will not be kept as long as promised. DISK_WEARING: the disk will not last. HOLD_DUE: a
-    staff hold ends within a week."""
+    staff hold ends within a week. EDIT_REFUSED: the configuration or a scene was edited wrongly; the old goes on."""
 
     ACK_REFUSED = "ack_refused"
     EVENT_REFUSED = "event_refused"
@@ -22,6 +22,7 @@ class AlarmKind(StrEnum):
     FOOTAGE_SHORT = "footage_short"
     DISK_WEARING = "disk_wearing"
     HOLD_DUE = "hold_due"
+    EDIT_REFUSED = "edit_refused"
 
 
 @dataclass(frozen=True, slots=True)

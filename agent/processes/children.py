@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from agent.config import CameraConfig, Config
+from agent.processes.lastgood import read_scene
 from agent.processes.supervise import ChildCommand
 
 # 2 s of silence is a hang for those that must be back within 5 s (product: findings again within 5 s); a camera's disk
@@ -33,7 +34,7 @@ def plan_children(config: Config, config_path: Path) -> list[ChildCommand]:
         for camera in config.cameras
     ]
     node = ChildCommand("node", (*base, "node", *tail), _WATCHDOG_S, _node(config))
-    vision = ChildCommand("vision", (*base, "vision", *tail), _WATCHDOG_S, _vision(config))
+    vision = ChildCommand("vision", (*base, "vision", *tail), _WATCHDOG_S, _vision(config, config_path))
     return [*cameras, node, vision]
 
 
@@ -45,9 +46,10 @@ def _camera(config: Config, camera: CameraConfig) -> str:
     return _digest(config.data_dir, config.runtime_dir, storage, about_it, zone, _content(camera.password_file))
 
 
-def _vision(config: Config) -> str:
-    # The address of a stream is the camera process's business; vision knows cameras by their ids.
-    scenes = [(camera.id, camera.scene, _content(camera.scene)) for camera in config.cameras]
+def _vision(config: Config, config_path: Path) -> str:
+    # The address of a stream is the camera process's business; vision knows cameras by their ids. A scene that was
+    # edited wrongly is no reason to stop seeing: what vision would read then is what it has.
+    scenes = [(camera.id, camera.scene, read_scene(camera, config_path).text) for camera in config.cameras]
     return _digest(config.data_dir, config.runtime_dir, config.vision, scenes)
 
 

@@ -28,6 +28,7 @@ from agent.processes.desired_record import (
     write_file,
 )
 from agent.processes.desired_trial import Trial, is_given_up
+from agent.processes.lastgood import copy_of
 from agent.units import format_rfc3339
 
 _log = log.get("desired")
@@ -76,7 +77,7 @@ def put_in_force(files: RecordFile, change: Change, before: Before) -> DesiredRe
     trial = Trial(
         revision=change.document.revision,
         config=wanted,
-        previous=first.previous if first else read_text(files.config) or "",
+        previous=first.previous if first else _right_text(files.config),
         previous_keys=first.previous_keys if first and first.previous_keys is not None else old_keys,
         previous_hosts=first.previous_hosts if first else record.upload_hosts,
         streaming=first.streaming if first else before.streaming,
@@ -144,6 +145,16 @@ def settle_start(path: Path, config: Config, clock: Clock, boot_id: str) -> Conf
     counted = msgspec.structs.replace(trial, boot_id=boot_id, began_mono_ns=began_ns, starts=trial.starts + 1)
     files.save(msgspec.structs.replace(record, trial=counted))
     return config
+
+
+def _right_text(path: Path) -> str:
+    """To go back to: the file, or the last right one where somebody has edited it wrongly meanwhile."""
+    text = read_text(path) or ""
+    try:
+        decode_config(text, name=str(path))
+    except ConfigError:
+        return read_text(copy_of(path, path.name)) or text
+    return text
 
 
 def _confirmed(record: DesiredRecord, revision: int, config: str, actors: str, at: str) -> DesiredRecord:

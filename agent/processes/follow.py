@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from watchdog.events import FileClosedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from agent import log
 from agent.config import Config
 from agent.errors import ConfigError
 from agent.notify import wait_for_stop
+from agent.processes.changes import FileChanges, folders_of
 from agent.processes.children import plan_children
-from agent.processes.entry import load_config
+from agent.processes.configfile import load_config
 from agent.processes.supervise import ChildCommand
 
 _WAIT_STEP_S: Final = 0.5
@@ -48,7 +47,7 @@ class Follower:
         self._changed = threading.Event()
         self._watched: set[Path] = set()
         self._observer = Observer()
-        self._handler = _Handler(self._changed)
+        self._handler = FileChanges(self._changed)
         self._watch_folders(config)
         self._observer.start()
 
@@ -70,24 +69,8 @@ class Follower:
         self._observer.join()
 
     def _watch_folders(self, config: Config) -> None:
-        for folder in sorted(_folders(self._path, config) - self._watched):
+        for folder in sorted(folders_of(self._path, config) - self._watched):
             # A folder that is not there yet holds no file that the configuration names.
             if folder.is_dir():
                 self._observer.schedule(self._handler, str(folder))
                 self._watched.add(folder)
-
-
-def _folders(path: Path, config: Config) -> set[Path]:
-    named: Iterable[str] = (name for each in config.cameras for name in (each.scene, each.password_file) if name)
-    return {path.resolve().parent, *(Path(name).resolve().parent for name in named)}
-
-
-class _Handler(FileSystemEventHandler):
-    """Files are replaced (moved over) or written and closed; reading one half written would only fail and be logged."""
-
-    def __init__(self, changed: threading.Event) -> None:
-        self._changed = changed
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        if isinstance(event, FileMovedEvent | FileClosedEvent):
-            self._changed.set()

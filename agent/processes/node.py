@@ -20,7 +20,6 @@ from agent.contract.commands import Answer
 from agent.contract.events import EventData
 from agent.contract.topics import parse_topic
 from agent.contract.wire import encode
-from agent.enrolment.clock_floor import save_time
 from agent.enrolment.renewer import RENEWAL_BACKOFF, Renewer, home_of
 from agent.errors import DiskError, StoreError
 from agent.link_server import LinkServer
@@ -31,19 +30,16 @@ from agent.messaging.outbox import EventDraft, append
 from agent.messaging.uplink import Uplink
 from agent.notify import Notifier, Progress, watch
 from agent.processes.board import Board
+from agent.processes.chores import Chores
 from agent.processes.clockkeeper import ClockKeeper
 from agent.processes.desired_apply import settle_start
 from agent.processes.desired_desk import make_desk
-from agent.processes.finding import tell_holes
-from agent.processes.foresight import keep_outlook
-from agent.processes.granting import keep_wishes
+from agent.processes.edits import EditWatch
 from agent.processes.ground import prepare_ground
 from agent.processes.keeper import Keeper, KeeperFacts
 from agent.processes.live_desk import LiveDesk
 from agent.processes.looking import Looking
 from agent.processes.reception import Arrived, Reception
-from agent.processes.sealing import keep_chains
-from agent.processes.sweeping import keep_swept
 from agent.processes.updating import MARKER_NAME
 from agent.recording import evidence
 from agent.recording.records import AgentStopped
@@ -54,8 +50,6 @@ _KEEPER_LIMIT_S: Final = 10.0
 # Below the limit: who waits to try again lives.
 _KEEPER_RETRY_S: Final = 4.0
 _JOIN_S: Final = 5.0
-# 144 small writes a day; a boot without any clock is at most this much behind.
-_SAVE_TIME_S: Final = 600.0
 _MAX_ARRIVED: Final = 100_000
 
 _log = log.get("node")
@@ -101,13 +95,13 @@ class _NodeProcess:
             Stage("sheets", self._dispatcher.run_sheets, stop=self._workers_stop),
             Stage("live", self._dispatcher.run_live, stop=self._workers_stop),
             Stage("leases", lambda: self._live.keep(self._workers_stop), stop=self._workers_stop),
-            Stage("janitor", self._sweep, stop=self._workers_stop),
-            Stage("saved time", self._save_time, stop=self._workers_stop),
-            Stage("seal", self._seal, stop=self._workers_stop),
-            Stage("wishes", self._grant_wishes, stop=self._workers_stop),
-            Stage("outlook", self._foresee, stop=self._workers_stop),
+            Stage(
+                "edits",
+                EditWatch(path, tell=desired.local_faults, alarm=self._alarm, stop=self._workers_stop).run_once,
+                stop=self._workers_stop,
+            ),
             Stage("desired", desired.run_once, stop=self._workers_stop),
-            Stage("holes", self._tell_holes, stop=self._workers_stop),
+            *Chores(ground, self._hands().tell, self._alarm if self._uplink else None, self._workers_stop).stages(),
         ]
         home = home_of(config)
         if home is not None:
@@ -212,6 +206,10 @@ class _NodeProcess:
         if self._uplink is not None:
             self._uplink.show(camera, jpeg)
 
+    def _alarm(self, alarm: Alarm) -> None:
+        if self._uplink is not None:
+            self._uplink.alarm(alarm)
+
     def _wake(self) -> None:
         if self._uplink is not None:
             self._uplink.wake()
@@ -222,42 +220,7 @@ class _NodeProcess:
             self._uplink.papers_changed()
 
     def _miss_renewal(self, failure: Exception) -> None:
-        if self._uplink is not None:
-            self._uplink.alarm(Alarm(AlarmKind.RENEWAL_FAILED, is_active=True, detail=str(failure)))
-
-    def _save_time(self) -> None:
-        """Body of the stage "saved time": the floor of the clock at the next boot."""
-        save_time(self._ground.data_dir, self._ground.clock)
-        if self._workers_stop.wait(_SAVE_TIME_S):
-            save_time(self._ground.data_dir, self._ground.clock)
-
-    def _seal(self) -> None:
-        ground, tell = self._ground, self._hands().tell
-        keep_chains(
-            ground.config, ground.connect, ground.clock, boot=ground.boot.boot, tell=tell, stop=self._workers_stop
-        )
-
-    def _grant_wishes(self) -> None:
-        ground = self._ground
-        keep_wishes(ground.data_dir, ground.connect, ground.ledger, self._workers_stop, ground.clock)
-
-    def _foresee(self) -> None:
-        ground, uplink = self._ground, self._uplink
-        if uplink is None:
-            self._workers_stop.wait()
-            return
-        keep_outlook(ground.data_dir, ground.connect, ground.clock, uplink.alarm, self._workers_stop)
-
-    def _tell_holes(self) -> None:
-        ground = self._ground
-        tell_holes(
-            ground.data_dir,
-            ground.connect,
-            ground.clock,
-            cameras=ground.cameras,
-            tell=self._hands().tell,
-            stop=self._workers_stop,
-        )
+        self._alarm(Alarm(AlarmKind.RENEWAL_FAILED, is_active=True, detail=str(failure)))
 
     def _keep(self) -> None:
         """Body of the stage "keeper": it owns its connection for as long as it lives."""
@@ -292,6 +255,3 @@ class _NodeProcess:
         self._progress.beat("keeper")
         if self._uplink is not None and self._board.has_changed():
             self._uplink.facts_changed()
-
-    def _sweep(self) -> None:
-        keep_swept(self._ground, self._hands().tell, self._workers_stop)

@@ -9,7 +9,6 @@ from pathlib import Path
 from agent import log, notices
 from agent.clock import Clock, SystemClock
 from agent.config import CameraConfig, Config
-from agent.errors import ConfigError
 from agent.identity import new_uuid7
 from agent.link import LinkClient
 from agent.link_server import LinkServer, Peer
@@ -26,13 +25,13 @@ from agent.notices import (
 )
 from agent.notify import Notifier, Progress, watch
 from agent.processes.intake import Intake
+from agent.processes.lastgood import read_scene
 from agent.processes.own_models import OwnModels
 from agent.processes.sheets import SheetDesk
 from agent.processes.sight import Sight
 from agent.processes.snapshot import SnapshotDesk
 from agent.processes.spreading import IncidentSpread
 from agent.processes.watch import CameraWatch, WatchCounts
-from agent.scene.file import decode_scene
 from agent.scene.grammar import Scene
 from agent.stage import Backoff, Stage
 
@@ -46,11 +45,12 @@ _JOIN_S = 5.0
 _log = log.get("vision")
 
 
-def run_vision(config: Config, stop: threading.Event) -> int:
-    """See until `stop`; the exit code. Raises ModelError when the models cannot be used, LinkError when another vision
-    process runs already. With [vision] enabled = false it stays idle and answers snapshots with the reason."""
+def run_vision(config: Config, stop: threading.Event, path: Path) -> int:
+    """See until `stop`; the exit code. `path` is the configuration's file. Raises ModelError when the models cannot be
+    used, LinkError when another vision process runs already. With [vision] enabled = false it stays idle and answers
+    snapshots with the reason."""
     notifier, progress, clock = Notifier(), Progress(), SystemClock()
-    room = _Room(config, progress, clock, stop)
+    room = _Room(config, path, progress, clock, stop=stop)
     try:
         room.open()
         notifier.ready()
@@ -66,9 +66,10 @@ def run_vision(config: Config, stop: threading.Event) -> int:
 class _Room:
     """Everything the process holds, in the order in which it is opened and, backwards, closed."""
 
-    def __init__(self, config: Config, progress: Progress, clock: Clock, stop: threading.Event) -> None:
+    def __init__(self, config: Config, path: Path, progress: Progress, clock: Clock, *, stop: threading.Event) -> None:
         self.watches: dict[str, CameraWatch] = {}
         self._config = config
+        self._path = path
         self._runtime_dir = Path(config.runtime_dir)
         self._progress = progress
         self._clock = clock
@@ -120,7 +121,7 @@ class _Room:
     def _watch(self, camera: CameraConfig, sight: Sight) -> None:
         camera_watch = CameraWatch(
             camera.id,
-            read_scene(camera),
+            _scene_of(camera, self._path),
             sight,
             intake=self._intakes[camera.id],
             tell=self._tell,
@@ -167,19 +168,14 @@ class _Room:
             self._node.send(_status(self._sight, [camera_watch.counts for camera_watch in self.watches.values()]))
 
 
-def read_scene(camera: CameraConfig) -> Scene | None:
-    """The camera's scene. A wrong one costs the camera its rules and is said loudly; the other cameras go on."""
-    if not camera.scene:
-        return None
-    try:
-        scene = decode_scene(Path(camera.scene).read_text(encoding="utf-8"), name=camera.scene)
-    except (ConfigError, OSError, UnicodeDecodeError) as exc:
-        _log.error("scene not usable, camera is watched for motion only", camera=camera.id, problem=str(exc))
-        return None
-    if scene.camera not in ("", camera.id):
-        _log.error("scene is another camera's, watched for motion only", camera=camera.id, scene_camera=scene.camera)
-        return None
-    return scene
+def _scene_of(camera: CameraConfig, path: Path) -> Scene | None:
+    """A wrong one is said loudly: the last right one goes on, and without any the camera is watched for motion only."""
+    read = read_scene(camera, path)
+    if read.fault:
+        _log.error(
+            "scene not usable", camera=camera.id, goes_on="the last right one" if read.scene else "", problem=read.fault
+        )
+    return read.scene
 
 
 def _status(sight: Sight, counts: list[WatchCounts]) -> VisionStatus:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 import tomllib
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ def desired(folder: Path, broker: Broker) -> list[str]:
     with agent, _Office(broker) as office:
         agent.wait_for_footage("c01", 60)
         lines = [_kept(agent, office), _grave(office), *_taken_back(agent, office)]
+        lines.append(_edited(agent, office))
         oldest = office.sent[0]
         lines.append(_never_back(office, oldest, "replayed"))
     (folder / "data" / STORE_NAME).unlink()
@@ -57,6 +59,11 @@ class _Office:
 
     def __exit__(self, *_: object) -> None:
         self.client.close()
+
+    def is_edit_told(self) -> bool:
+        """Whether the newest report says that the file itself is wrong; waits a moment for another one."""
+        self.newest = newest_report(self.client, ADDRESS, limit_s=0.3) or self.newest
+        return self.newest is not None and any("wayside.toml" in each for each in self.newest.errors)
 
     def send(self, config: object, *signers: Person) -> tuple[int, Reported]:
         """The revision it got, and the node's last word on it."""
@@ -116,6 +123,25 @@ def _taken_back(agent: AgentUnderTest, office: _Office) -> Sequence[str]:
     frames = sum(run.frames for run in agent.runs("c01"))
     wait_until(lambda: sum(run.frames for run in agent.runs("c01")) > frames, "it does not record again", limit_s=40.0)
     return lines
+
+
+def _edited(agent: AgentUnderTest, office: _Office) -> str:
+    """Half a configuration is saved, and then every process is killed."""
+    path = agent.folder / "wayside.toml"
+    right = path.read_text()
+    path.write_text(right[: len(right) // 2])
+    wait_until(office.is_edit_told, "a wrong edit was not told", limit_s=1.0)
+    frames = sum(run.frames for run in agent.runs("c01"))
+    for name in ("camera-c01", "node"):
+        old = agent.pids()[name]
+        agent.hurt(name, signal.SIGKILL)
+        agent.wait_for_new(name, old)
+    wait_until(lambda: sum(run.frames for run in agent.runs("c01")) > frames + 30, "it records no more", limit_s=40.0)
+    office.newest = None
+    wait_until(office.is_edit_told, "a wrong edit was forgotten with the process", limit_s=2.0)
+    path.write_text(right)
+    wait_until(lambda: not office.is_edit_told(), "that it is right again was not told", limit_s=2.0)
+    return "desired: half a configuration saved and its processes killed: told, and recorded on as before"
 
 
 def _never_back(office: _Office, oldest: Jws, what: str) -> str:
