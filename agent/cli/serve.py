@@ -24,6 +24,26 @@ if TYPE_CHECKING:
 _LINES: Final = 10_000
 _TICK_S: Final = 0.5
 
+_NameOption = Annotated[
+    str, typer.Option("--name", help="who this centre is at the broker: client id and certificate's name")
+]
+_ServerNamesOption = Annotated[
+    list[str] | None,
+    typer.Option("--server-name", help="how nodes reach this door; default: the host in the office's address"),
+]
+_PageOption = Annotated[
+    str, typer.Option(help="HOST:PORT on loopback of the read-only page; port 0: any free one; default: none")
+]
+_PageNamesOption = Annotated[
+    list[str] | None, typer.Option("--page-name", help="the name by which a proxy asks for the page")
+]
+_ReceiveOption = Annotated[
+    str, typer.Option(help="HOST:PORT where clips come in over TLS, for `pull --store`; default: none")
+]
+_ReceiveUrlOption = Annotated[
+    str, typer.Option(help="https://name:port by which nodes reach --receive; default: the door's name")
+]
+
 
 @explained
 def serve(
@@ -36,26 +56,13 @@ def serve(
     ca: Annotated[str, typer.Option("--ca", help="the broker's authority; default: the office's")] = "",
     cert: Annotated[str, typer.Option("--cert", help="this centre's certificate; default: one by the office")] = "",
     key: Annotated[str, typer.Option("--key", help="the key of --cert")] = "",
-    name: Annotated[
-        str, typer.Option("--name", help="who this centre is at the broker: client id and certificate's name")
-    ] = "wayside-centre",
-    server_names: Annotated[
-        list[str] | None,
-        typer.Option("--server-name", help="how nodes reach this door; default: the host in the office's address"),
-    ] = None,
+    name: _NameOption = "wayside-centre",
+    server_names: _ServerNamesOption = None,
     protocol: Annotated[str, typer.Option(help="MQTT 5 or 3.1.1")] = "5",
-    page: Annotated[
-        str, typer.Option(help="HOST:PORT on loopback of the read-only page; port 0: any free one; default: none")
-    ] = "",
-    page_names: Annotated[
-        list[str] | None, typer.Option("--page-name", help="the name by which a proxy asks for the page")
-    ] = None,
-    receive: Annotated[
-        str, typer.Option(help="HOST:PORT where clips come in over TLS, for `pull --store`; default: none")
-    ] = "",
-    receive_url: Annotated[
-        str, typer.Option(help="https://name:port by which nodes reach --receive; default: the door's name")
-    ] = "",
+    page: _PageOption = "",
+    page_names: _PageNamesOption = None,
+    receive: _ReceiveOption = "",
+    receive_url: _ReceiveUrlOption = "",
     zone: Annotated[str, typer.Option("--timezone", help="in which times are shown")] = "Asia/Bangkok",
     as_json: JsonOption = False,
 ) -> None:
