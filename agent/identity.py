@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-import uuid
 
 from agent.units import NS_PER_MS
 
@@ -18,7 +17,8 @@ def uuid7(unix_ms: int, random: bytes) -> str:
     raw = bytearray(unix_ms.to_bytes(6, "big") + random)
     raw[6] = 0x70 | raw[6] & 0x0F
     raw[8] = 0x80 | raw[8] & 0x3F
-    return str(uuid.UUID(bytes=bytes(raw)))
+    digits = raw.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def new_uuid7() -> str:

@@ -8,6 +8,8 @@ paho has others in their place, its own are used and nothing but the speed is lo
 
 from __future__ import annotations
 
+import selectors
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -24,24 +26,31 @@ _READ_BYTES: Final = 1 << 16
 
 
 class BufferedClient(mqtt.Client):
-    """For one connection, and for a loop outside: after `loop_read` there may be more (`has_unread`) that no selector
-    tells of, and after `batch` comes `flush`."""
+    """For one connection, and for a loop outside, which calls `read` and `write` in place of paho's."""
 
     _got = b""
     _taken = 0
     _held = b""
     _is_holding = False
 
-    @property
-    def has_unread(self) -> bool:
-        return self._taken < len(self._got)
+    def read(self) -> None:
+        """All that came. A packet that is not whole leaves nothing unread behind."""
+        self.loop_read()
+        while self._taken < len(self._got) and self.socket() is not None:
+            self.loop_read()
+
+    def write(self) -> None:
+        """As much as the socket takes; `want_write` tells whether there is more. Raises OSError when the connection is
+        gone."""
+        if self._flush():
+            self.loop_write()
 
     def want_write(self) -> bool:
         return bool(self._held) or super().want_write()
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """What is sent within is held for `flush`. Not for DISCONNECT, after which paho closes."""
+        """What is sent within is held for `write`. Not for DISCONNECT, after which paho closes."""
         self._is_holding = True
         self._parts: list[bytes] = []
         try:
@@ -50,8 +59,8 @@ class BufferedClient(mqtt.Client):
             self._is_holding = False
             self._held += b"".join(self._parts)
 
-    def flush(self) -> bool:
-        """Whether everything held has left. Raises OSError when the connection is gone."""
+    def _flush(self) -> bool:
+        """Whether everything held has left. Raises OSError."""
         while self._held:
             try:
                 self._held = self._held[super()._sock_send(self._held) :]
@@ -70,7 +79,7 @@ class BufferedClient(mqtt.Client):
         if self._is_holding:
             self._parts.append(bytes(buf))
             return len(buf)
-        if not self.flush():
+        if not self._flush():
             raise BlockingIOError
         return super()._sock_send(buf)
 
@@ -85,6 +94,36 @@ class BufferedClient(mqtt.Client):
             if reason is None or mid not in self._out_messages:
                 return super()._handle_pubackcomp(cmd)
             return self._do_on_publish(mid, reason, _nothing())
+
+
+class Lookout:
+    """Waits for traffic of one client's socket, or for somebody who wakes it."""
+
+    def __init__(self, client: BufferedClient) -> None:
+        self._client = client
+        self._selector = selectors.DefaultSelector()
+
+    def watch(self, sock: socket.socket, wake: socket.socket) -> None:
+        self._selector.register(sock, selectors.EVENT_READ)
+        self._selector.register(wake, selectors.EVENT_READ)
+
+    def look(self, sock: socket.socket, timeout_s: float) -> bool:
+        """Write what can be written; whether there is something to read. Raises OSError."""
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._client.want_write() else 0)
+        self._selector.modify(sock, wanted)
+        can_read = False
+        for key, ready in self._selector.select(timeout_s):
+            if key.fileobj is not sock:
+                if isinstance(key.fileobj, socket.socket):
+                    key.fileobj.recv(4096)
+                continue
+            can_read = bool(ready & selectors.EVENT_READ)
+            if ready & selectors.EVENT_WRITE:
+                self._client.write()
+        return can_read
+
+    def close(self) -> None:
+        self._selector.close()
 
 
 @cache

@@ -6,7 +6,6 @@ while is_connected() stays true. Each connection is a fresh paho client; queuein
 
 from __future__ import annotations
 
-import selectors
 import socket
 import ssl
 import time
@@ -31,7 +30,7 @@ from agent.messaging.broker import (
     Publication,
     parse_url,
 )
-from agent.messaging.buffered import BufferedClient
+from agent.messaging.buffered import BufferedClient, Lookout
 from agent.messaging.refusals import BUSY_CODES, UNHEARD_CODE, ended, unreachable
 from agent.messaging.transport import RECEIVE_MAXIMUM, connect_properties, make_client, packet_bytes, properties_of
 from agent.units import NS_PER_S
@@ -68,7 +67,7 @@ class Connection:
         self._max_packet_bytes: int | None = None
         self._heard_ns = self._answer_by_ns = time.monotonic_ns()
         self._client = self._listen_to(make_client(options, generation))
-        self._selector = selectors.DefaultSelector()
+        self._lookout = Lookout(self._client)
 
     @property
     def is_live(self) -> bool:
@@ -98,8 +97,7 @@ class Connection:
             )
         except OSError as exc:
             raise unreachable(exc, self._options.url) from exc
-        self._selector.register(self._socket(), selectors.EVENT_READ)
-        self._selector.register(wake, selectors.EVENT_READ)
+        self._lookout.watch(self._socket(), wake)
         self._answer_by_ns = time.monotonic_ns() + int(_ANSWER_LIMIT_S * NS_PER_S)
 
     def open(self, wake: socket.socket) -> None:
@@ -117,7 +115,8 @@ class Connection:
         """What is sent within leaves together. Raises BrokerUnreachable."""
         with self._client.batch():
             yield
-        self._write()
+        with _lost():
+            self._client.write()
 
     def send(self, token: int, publication: Publication) -> None:
         """Hand one message to the wire. Its Confirmed follows, at once when the broker could never take it."""
@@ -154,65 +153,36 @@ class Connection:
         Raises BrokerRefused or BrokerUnreachable when the connection has ended, and whatever `emit` raises.
         """
         sock = self._socket()
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._client.want_write() else 0)
-        self._selector.modify(sock, wanted)
         has_pending = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
-        for key, ready in self._selector.select(0 if has_pending else timeout_s):
-            if key.fileobj is not sock:
-                _drain(key.fileobj)
-            elif ready & selectors.EVENT_READ:
-                has_pending = True
-            if key.fileobj is sock and ready & selectors.EVENT_WRITE:
-                self._write()
+        with _lost():
+            has_pending = self._lookout.look(sock, 0 if has_pending else timeout_s) or has_pending
         if has_pending:
             self._heard_ns = time.monotonic_ns()
-            self._read()
+            self._client.read()
         self._client.loop_misc()
         self._raise_if_ended()
-
-    def _write(self) -> None:
-        """As much as the socket takes; `want_write` tells whether there is more. Raises BrokerUnreachable."""
-        try:
-            if self._client.flush():
-                self._client.loop_write()
-        except OSError as exc:
-            raise BrokerUnreachable(reason="connection_lost", detail=str(exc)) from exc
-
-    def _read(self) -> None:
-        """All that came at once. A packet that is not whole leaves nothing unread behind."""
-        self._client.loop_read()
-        while self._client.has_unread and self._end is None and self._client.socket() is not None:
-            self._client.loop_read()
 
     def close(self) -> None:
         """Say DISCONNECT, so that no will is sent, and let it leave. Safe after any failure."""
         if self._client.socket() is not None and self._is_live:
-            with suppress(BrokerUnreachable):
-                self._client.disconnect()
+            self._client.disconnect()
+            with suppress(OSError):
                 self._linger()
         self.abandon()
 
     def abandon(self) -> None:
         """Free the socket without a word: to the broker the connection is lost."""
         sock = self._client.socket()
-        self._selector.close()
+        self._lookout.close()
         if sock is not None:
             sock.close()
 
     def _linger(self) -> None:
         """Flush, then wait for the broker to close; a socket closed with unread bytes in it resets what was sent."""
         limit_ns = time.monotonic_ns() + NS_PER_S
-        while (sock := self._client.socket()) is not None and time.monotonic_ns() < limit_ns:
-            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._client.want_write() else 0)
-            self._selector.modify(sock, wanted)
-            for key, ready in self._selector.select(0.2):
-                if key.fileobj is not sock:
-                    _drain(key.fileobj)
-                    continue
-                if ready & selectors.EVENT_WRITE:
-                    self._write()
-                if ready & selectors.EVENT_READ:
-                    self._client.loop_read()
+        while self._client.socket() is not None and time.monotonic_ns() < limit_ns:
+            if self._lookout.look(self._socket(), 0.2):
+                self._client.loop_read()
 
     def _listen_to(self, client: BufferedClient) -> BufferedClient:
         client.on_connect = self._on_connect
@@ -318,6 +288,10 @@ class Connection:
             self._end = code
 
 
-def _drain(wake: object) -> None:
-    if isinstance(wake, socket.socket):
-        wake.recv(4096)
+@contextmanager
+def _lost() -> Iterator[None]:
+    """The socket's own words as ours."""
+    try:
+        yield
+    except OSError as exc:
+        raise BrokerUnreachable(reason="connection_lost", detail=str(exc)) from exc
