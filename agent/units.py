@@ -131,8 +131,9 @@ def parse_span(start: str, end: str) -> WallSpan:
 def format_rfc3339(wall_ns: int, zone: ZoneInfo | None = None) -> str:
     """RFC 3339 with milliseconds and an offset; UTC is written Z. Rounds down."""
     instant = _EPOCH + timedelta(microseconds=wall_ns // 1000)
-    text = instant.astimezone(zone or UTC).isoformat(timespec="milliseconds")
-    return text.removesuffix("+00:00") + "Z" if zone is None else text
+    if zone is None:
+        return instant.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    return instant.astimezone(zone).isoformat(timespec="milliseconds")
 
 
 def day_span(day: date, zone: ZoneInfo) -> WallSpan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -94,7 +95,7 @@ def make_envelope(
         subject=subject,
         time=format_rfc3339(wall_ns),
         datacontenttype="application/json",
-        dataschema=f"urn:wayside:schema:{type_word(event_type)}",
+        dataschema=_schema(event_type),
         lane=stamp.lane if stamp else None,
         epoch=stamp.epoch if stamp else None,
         sequence=format_sequence(stamp.sequence) if stamp else None,
@@ -103,6 +104,11 @@ def make_envelope(
         clockq=stamp.clock_quality if stamp else None,
         data=raw,
     )
+
+
+@lru_cache(maxsize=64)
+def _schema(event_type: str) -> str:
+    return f"urn:wayside:schema:{type_word(event_type)}"
 
 
 def decode_envelope(payload: bytes) -> Envelope:
@@ -126,4 +132,10 @@ def position_of(envelope: Envelope) -> WirePosition:
 
 def event_topic(address: NodeAddress, envelope: Envelope) -> str:
     """The topic on which this node sends this event."""
-    return address.event(place_of(envelope.subject), type_word(envelope.type))
+    return _event_topic(address, envelope.subject, envelope.type)
+
+
+# A node has a few dozen: a camera's types.
+@lru_cache(maxsize=512)
+def _event_topic(address: NodeAddress, subject: str, event_type: str) -> str:
+    return address.event(place_of(subject), type_word(event_type))

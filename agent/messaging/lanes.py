@@ -19,12 +19,12 @@ from agent.errors import WireError
 from agent.identity import new_uuid7
 
 _NEXT = {
-    Lane.A: "UPDATE outbox_state SET last_a = last_a + 1 RETURNING epoch, last_a, bytes, shed_untold",
-    Lane.B: "UPDATE outbox_state SET last_b = last_b + 1 RETURNING epoch, last_b, bytes, shed_untold",
+    Lane.A: "SELECT epoch, last_a + 1, bytes, shed_untold FROM outbox_state",
+    Lane.B: "SELECT epoch, last_b + 1, bytes, shed_untold FROM outbox_state",
 }
 _COUNT = {
-    Lane.A: "UPDATE outbox_state SET count_a = count_a + 1, bytes = bytes + ?",
-    Lane.B: "UPDATE outbox_state SET count_b = count_b + 1, bytes = bytes + ?",
+    Lane.A: "UPDATE outbox_state SET last_a = ?, count_a = count_a + 1, bytes = bytes + ?",
+    Lane.B: "UPDATE outbox_state SET last_b = ?, count_b = count_b + 1, bytes = bytes + ?",
 }
 _DISCOUNT = {
     Lane.A: "UPDATE outbox_state SET count_a = count_a - ?, bytes = bytes - ?",
@@ -75,7 +75,7 @@ def ensure_state(conn: sqlite3.Connection) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A sequence that is now spent; how full the outbox is, and how many losses nobody was told of yet."""
+    """A sequence that `insert` or `spend` takes; how full the outbox is, and how many losses nobody was told of yet."""
 
     epoch: str
     sequence: int
@@ -119,7 +119,12 @@ def insert(conn: sqlite3.Connection, item: OutboxItem, wall_ns: int) -> None:
         "INSERT INTO outbox_event (lane, sequence, topic, payload, wall_ns) VALUES (?, ?, ?, ?, ?)",
         (item.lane.value, item.sequence, item.topic, item.payload, wall_ns),
     )
-    conn.execute(_COUNT[item.lane], (size(item),))
+    conn.execute(_COUNT[item.lane], (item.sequence, size(item)))
+
+
+def spend(conn: sqlite3.Connection, sequence: int) -> None:
+    """A place in lane b that no event takes."""
+    conn.execute("UPDATE outbox_state SET last_b = ?", (sequence,))
 
 
 def delete_one(conn: sqlite3.Connection, lane: Lane, sequence: int) -> bool:

@@ -32,6 +32,7 @@ from agent.messaging.lanes import (
     insert,
     next_turn,
     size,
+    spend,
 )
 from agent.messaging.shed import lose, make_room, tell_shed
 from agent.store import transaction
@@ -118,6 +119,7 @@ def append(conn: sqlite3.Connection, origin: Origin, draft: EventDraft) -> WireP
         if is_taken or lane is Lane.A:
             insert(conn, item, draft.moment.wall_ns)
         else:
+            spend(conn, turn.sequence)
             lose(conn, turn.sequence, turn.sequence, 1)
         if is_tight or turn.shed_untold:
             tell_shed(conn, origin, draft.moment)
