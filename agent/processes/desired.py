@@ -70,7 +70,7 @@ class DesiredDesk:
 
     def __init__(self, parts: DesiredParts) -> None:
         self._parts = parts
-        self._files = RecordFile(parts.path, Path(parts.config.data_dir))
+        self._files = RecordFile(parts.path, Path(parts.config.data_dir), parts.address.urn)
         self._record: DesiredRecord = self._files.load()
         self._inbox: Mailbox[bytes] = Mailbox(_QUEUE)
         self._ration = Ration(_BURST, _EVERY_S)

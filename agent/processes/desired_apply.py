@@ -16,6 +16,7 @@ from agent.clock import Clock
 from agent.config import Config, decode_config
 from agent.contract.pinned import PinnedKeys
 from agent.contract.states import Desired
+from agent.contract.topics import NodeAddress
 from agent.contract.wire import encode
 from agent.enrolment.configuration import to_toml
 from agent.errors import ConfigError
@@ -133,7 +134,8 @@ def revert(files: RecordFile, errors: tuple[str, ...], at: str) -> DesiredRecord
 def settle_start(path: Path, config: Config, clock: Clock, boot_id: str) -> Config:
     """The configuration that the node process is to begin with. Called first of all at its start: a document under
     which it does not even begin is taken back here. Raises ConfigError, DiskError."""
-    files = RecordFile(path, Path(config.data_dir))
+    node = config.node
+    files = RecordFile(path, Path(config.data_dir), NodeAddress(node.org, node.site, node.id).urn)
     record, mono_ns = files.load(), clock.mono_ns()
     trial = record.trial
     if trial is None:

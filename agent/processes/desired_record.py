@@ -43,9 +43,11 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 class DesiredRecord(msgspec.Struct, frozen=True, kw_only=True):
     """`revision` is in force, None while the local file alone rules; `floor` never falls, -1 before the first;
     `document` is the digest of the payload that has the floor's revision; `config` the digest of the configuration that
-    `revision` asked for. `untold`: not yet in the audit."""
+    `revision` asked for. `untold`: not yet in the audit. `urn`: the node's at the time; one that has moved to
+    another site hears another office, which counts from 1."""
 
     v: Literal[1] = 1
+    urn: str = ""
     revision: int | None = None
     floor: int = -1
     document: str = ""
@@ -60,6 +62,7 @@ class DesiredRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Floor(msgspec.Struct, frozen=True, kw_only=True):
+    urn: str
     floor: int
     document: str = ""
 
@@ -70,6 +73,7 @@ class RecordFile:
 
     config: Path
     data_dir: Path
+    urn: str
 
     @property
     def path(self) -> Path:
@@ -77,15 +81,18 @@ class RecordFile:
 
     def load(self) -> DesiredRecord:
         """A damaged record is told and begins anew, but for the floor, which either copy keeps."""
-        record = _read(self.path, DesiredRecord) or DesiredRecord()
+        record = _read(self.path, DesiredRecord)
+        if record is None or record.urn != self.urn:
+            record = DesiredRecord(urn=self.urn)
         floor = _read(self.data_dir / FLOOR_NAME, _Floor)
-        if floor is not None and floor.floor > record.floor:
+        if floor is not None and floor.urn == self.urn and floor.floor > record.floor:
             return msgspec.structs.replace(record, floor=floor.floor, document=floor.document)
         return record
 
     def save(self, record: DesiredRecord) -> None:
         """The floor first: a power cut between them must not let it fall. Raises DiskError."""
-        write_file(self.data_dir / FLOOR_NAME, encode(_Floor(floor=record.floor, document=record.document)) + b"\n")
+        floor = _Floor(urn=record.urn, floor=record.floor, document=record.document)
+        write_file(self.data_dir / FLOOR_NAME, encode(floor) + b"\n")
         write_file(self.path, encode(record) + b"\n")
 
 

@@ -60,12 +60,13 @@ class Site:
         """Another process with the configuration as it lies there; it is well until the test says otherwise."""
         text = decode_config(self.path.read_text(), name="wayside.toml")
         self.config = settle_start(self.path, text, self.clock, self.boot_id)
+        node = self.config.node
         self.seen = Seen(config_digest(self.config), is_connected=True, streaming=frozenset({"c01"}), has_vision=True)
         self.desk = DesiredDesk(
             DesiredParts(
                 config=self.config,
                 path=self.path,
-                address=ADDRESS,
+                address=NodeAddress(node.org, node.site, node.id),
                 boot_id=self.boot_id,
                 clock=self.clock,
                 connect=self.connect,
@@ -260,6 +261,14 @@ def test_the_floor_outlives_a_lost_store_and_either_of_its_copies(site: Site, lo
     site.start()
     assert site.bring(old).errors[0].startswith("replayed")
     assert site.written().storage.keep_days == 50
+
+
+def test_a_node_that_moved_hears_another_office_which_counts_from_one(site: Site) -> None:
+    site.send(LONGER, revision=6)
+    site.path.write_text(site.path.read_text().replace("test-site", "other-site"))
+    site.start()
+    moved = site.desk.reported()
+    assert (moved.revision, moved.trying, moved.errors) == (None, None, ())
 
 
 @pytest.mark.parametrize(
