@@ -1,6 +1,7 @@
 """The keys that this node obeys: a file of public keys, each of one actor, with what that actor may ask.
 
-It is read anew for each signed command, of which there are few: a key that was taken out is obeyed no more.
+It is read anew for each signed command, of which there are few: a key that was taken out is obeyed no more. What a
+desired document has taken out stands in a file beside it, because the office's next grant may still name it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ _MOST_SIGNATURES: Final = 4
 _MOST_BYTES: Final = 1 << 20
 
 
+REVOKED_NAME: Final = "revoked-keys.json"
+
 _decoder = msgspec.json.Decoder(PinnedKeys)
+_revoked_decoder = msgspec.json.Decoder(tuple[str, ...])
 
 
 def check_signatures(jws: Jws, path: Path | None) -> Signatures:
@@ -40,10 +44,23 @@ def check_signatures(jws: Jws, path: Path | None) -> Signatures:
 
 
 def read_keys(path: Path | None) -> PinnedKeys:
-    """Raises SignatureError."""
+    """Those that are obeyed. Raises SignatureError."""
     if path is None:
         raise SignatureError(reason="no_keys", remedy="command_keys names no file: this node obeys nobody")
     try:
-        return _decoder.decode(path.read_bytes()[:_MOST_BYTES])
+        pinned = _decoder.decode(path.read_bytes()[:_MOST_BYTES])
+        revoked = read_revoked(path)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise SignatureError(reason="no_keys", remedy="the list of pinned keys cannot be read") from exc
+    if not revoked:
+        return pinned
+    left = (each for each in pinned.keys if key_id(public_from_pem(each.public_key)) not in revoked)
+    return PinnedKeys(v=1, keys=tuple(left))
+
+
+def read_revoked(path: Path) -> frozenset[str]:
+    """The kids of keys that a document has taken out of the list at `path`. Raises OSError, msgspec.DecodeError."""
+    try:
+        return frozenset(_revoked_decoder.decode(path.with_name(REVOKED_NAME).read_bytes()[:_MOST_BYTES]))
+    except FileNotFoundError:
+        return frozenset()

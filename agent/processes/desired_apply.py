@@ -20,6 +20,7 @@ from agent.contract.topics import NodeAddress
 from agent.contract.wire import encode
 from agent.enrolment.configuration import to_toml
 from agent.errors import ConfigError
+from agent.processes.desired_keys import revoke, revoked_at, write_revoked
 from agent.processes.desired_record import (
     DesiredRecord,
     RecordFile,
@@ -60,7 +61,7 @@ class Before:
 def put_in_force(files: RecordFile, change: Change, before: Before) -> DesiredRecord:
     """Returns the record, on trial where processes must be started anew. Raises DiskError."""
     record, wanted = files.load(), config_digest(change.config)
-    old_keys = _new_keys(change, before)
+    kept = _keys_before(change, before, record.trial)
     common = msgspec.structs.replace(
         record,
         floor=change.document.revision,
@@ -79,7 +80,8 @@ def put_in_force(files: RecordFile, change: Change, before: Before) -> DesiredRe
         revision=change.document.revision,
         config=wanted,
         previous=first.previous if first else _right_text(files.config),
-        previous_keys=first.previous_keys if first and first.previous_keys is not None else old_keys,
+        previous_keys=kept[0],
+        previous_revoked=kept[1],
         previous_hosts=first.previous_hosts if first else record.upload_hosts,
         streaming=first.streaming if first else before.streaming,
         had_vision=first.had_vision if first else before.had_vision,
@@ -115,6 +117,7 @@ def revert(files: RecordFile, errors: tuple[str, ...], at: str) -> DesiredRecord
         return record
     if trial.previous_keys is not None and (keys := _keys_path(trial.previous, files.config)) is not None:
         write_file(keys, trial.previous_keys.encode())
+        write_revoked(keys, trial.previous_revoked)
     if not _is_other(files.config, trial):
         write_file(files.config, trial.previous.encode())
     done = msgspec.structs.replace(
@@ -173,17 +176,23 @@ def _confirmed(record: DesiredRecord, revision: int, config: str, actors: str, a
     )
 
 
-def _new_keys(change: Change, before: Before) -> str | None:
-    """The list that new keys replace; None where the document brings none."""
+def _keys_before(change: Change, before: Before, first: Trial | None) -> tuple[str | None, tuple[str, ...]]:
+    """The list that new keys replace and what was revoked beside it; None where no document of the trial brings any."""
+    if first is not None and first.previous_keys is not None:
+        return first.previous_keys, first.previous_revoked
     if change.document.keys is None or not before.config.command_keys:
-        return None
-    return read_text(Path(before.config.command_keys)) or ""
+        return None, ()
+    path = Path(before.config.command_keys)
+    return read_text(path) or "", tuple(sorted(revoked_at(path)))
 
 
 def _write_keys(change: Change) -> None:
+    """What is taken out is written first: a power cut between them must not bring it back."""
     if change.document.keys is not None and change.config.command_keys:
-        pinned = PinnedKeys(v=1, keys=change.document.keys)
-        write_file(Path(change.config.command_keys), encode(pinned) + b"\n")
+        path = Path(change.config.command_keys)
+        revoked = revoke(read_text(path) or "", change.document.keys, revoked_at(path))
+        write_revoked(path, tuple(sorted(revoked)))
+        write_file(path, encode(PinnedKeys(v=1, keys=change.document.keys)) + b"\n")
 
 
 def _keys_path(previous: str, name: Path) -> Path | None:

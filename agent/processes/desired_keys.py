@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from agent.commands.pinned import read_keys
+import msgspec
+
+from agent.commands.pinned import REVOKED_NAME, read_keys, read_revoked
 from agent.config import Config
-from agent.contract.pinned import PinnedKey
-from agent.errors import ConfigError, SignatureError
+from agent.contract.pinned import PinnedKey, PinnedKeys
+from agent.contract.wire import decode
+from agent.errors import ConfigError, SignatureError, WireError
+from agent.processes.desired_record import write_file
 from agent.signing import key_id, public_from_pem
 
 _FILE: Final = "the desired configuration"
@@ -40,6 +44,30 @@ def keys_differ(keys: tuple[PinnedKey, ...] | None, config: Config) -> bool:
     except SignatureError:
         return True
     return _facts(keys) != _facts(present)
+
+
+def revoke(before: str, keys: tuple[PinnedKey, ...], revoked: frozenset[str]) -> frozenset[str]:
+    """The kids not to be obeyed once `keys` replace the list whose text is `before`: those taken out now or earlier and
+    not put in again. A list that cannot be read obeyed nobody."""
+    try:
+        listed = decode(before.encode(), PinnedKeys).keys
+        old = {key_id(public_from_pem(each.public_key)) for each in listed}
+    except (WireError, SignatureError):
+        old = set()
+    return (revoked | old) - {key_id(public_from_pem(each.public_key)) for each in keys}
+
+
+def revoked_at(path: Path) -> frozenset[str]:
+    """What stands beside the list at `path`. Where that cannot be read nobody is obeyed, and new keys begin anew."""
+    try:
+        return read_revoked(path)
+    except (OSError, msgspec.DecodeError):
+        return frozenset()
+
+
+def write_revoked(path: Path, revoked: tuple[str, ...]) -> None:
+    """Beside the list at `path`. Raises DiskError."""
+    write_file(path.with_name(REVOKED_NAME), msgspec.json.encode(revoked) + b"\n")
 
 
 def _facts(keys: tuple[PinnedKey, ...]) -> set[object]:

@@ -22,15 +22,16 @@ MOST_STARTS: Final = 6
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """A document that is in force and not confirmed. `previous`, `previous_keys` (None: not changed) and
-    `previous_hosts` are what a revert puts back; `config` is the digest of the configuration to be healthy under.
-    `streaming` and `had_vision` say what was well before, and must be again. `began_mono_ns` counts in boot `boot_id`;
-    `starts` of the node process since."""
+    """A document that is in force and not confirmed. `previous`, `previous_keys` (None: not changed),
+    `previous_revoked` and `previous_hosts` are what a revert puts back; `config` is the digest of the configuration to
+    be healthy under. `streaming` and `had_vision` say what was well before, and must be again. `began_mono_ns` counts
+    in boot `boot_id`; `starts` of the node process since."""
 
     revision: int
     config: str
     previous: str
     previous_keys: str | None
+    previous_revoked: tuple[str, ...]
     previous_hosts: tuple[str, ...]
     streaming: tuple[str, ...]
     had_vision: bool

@@ -408,6 +408,30 @@ def test_new_keys_are_obeyed_at_once_and_taken_back_with_the_rest(site: Site) ->
     assert msgspec.json.decode(site.keys.read_bytes(), type=PinnedKeys).keys == keys
 
 
+def test_a_key_that_was_taken_out_stays_out_when_the_offices_papers_name_it_again(site: Site) -> None:
+    papers = site.keys.read_bytes()
+    third = Person("third", STRANGER.key)
+    assert site.send({}, SOMCHAI, MALI, keys=(MALI.pinned, third.pinned)).revision == 1
+    site.keys.write_bytes(papers)
+    site.send(LONGER, SOMCHAI, revision=2)
+    assert "unknown_key" in site.warnings()[0]
+    # Two people put it in again.
+    site.keys.write_bytes(encode(PinnedKeys(v=1, keys=(MALI.pinned, third.pinned))))
+    everybody = (SOMCHAI.pinned, MALI.pinned, third.pinned)
+    assert site.send({}, third, MALI, iss="third", revision=2, keys=everybody).revision == 2
+    assert site.send(LONGER, SOMCHAI, revision=3).trying == 3
+
+
+def test_keys_that_are_taken_back_are_obeyed_as_before(site: Site) -> None:
+    third = Person("third", STRANGER.key)
+    site.send(LONGER, SOMCHAI, MALI, keys=(MALI.pinned, third.pinned))
+    site.start()
+    site.seen = replace(site.seen, is_connected=False)
+    site.wait(200)
+    site.start()
+    assert site.send(LONGER, SOMCHAI, revision=2).trying == 2
+
+
 @pytest.mark.parametrize(
     "keys", [(), (SOMCHAI.pinned,), (SOMCHAI.pinned, Person("somchai", MALI.key).pinned)], ids=("none", "one", "same")
 )
