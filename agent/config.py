@@ -165,6 +165,8 @@ class Config(_Section, frozen=True):
     trust: Literal["signed", "open"] = "signed"
     # Whom the node obeys: a JSON file of public keys (agent.commands.pinned). Without it, nobody.
     command_keys: str = ""
+    # Of 127.0.0.1, for a Prometheus on this machine; 0: nobody is told.
+    metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
     broker: BrokerConfig | None = None
     storage: StorageConfig = StorageConfig()
     vision: VisionConfig = VisionConfig()

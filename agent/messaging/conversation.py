@@ -26,7 +26,7 @@ from agent.messaging.broker import BrokerEvent, Confirmed, Connected, Disconnect
 from agent.messaging.drain import Drain
 from agent.messaging.facts import FactBoard, NodeFacts
 from agent.messaging.lanes import Moment, Origin
-from agent.units import NS_PER_S, format_rfc3339
+from agent.units import format_rfc3339
 
 _log = log.get("uplink")
 
@@ -228,17 +228,7 @@ class Conversation:
                 self._say(publication)
 
     def _say_health(self) -> None:
-        status = outbox.status(self._conn)
-        oldest_ns = status.oldest_wall_ns
-        age_s = None if oldest_ns is None else max(0.0, (self._node.moment().wall_ns - oldest_ns) / NS_PER_S)
-        waiting = OutboxHealth(
-            epoch=status.epoch,
-            a=status.count_a,
-            b=status.count_b,
-            bytes=status.bytes,
-            oldest_age_s=age_s,
-            shed=status.shed_count,
-        )
+        waiting = outbox.waiting(self._conn, self._node.moment().wall_ns)
         payload = encode(self._node.health(waiting))
         self._say(
             Publication(self._address.health, payload, qos=0, is_retained=True, expiry_s=self._options.health_expiry_s)

@@ -16,7 +16,7 @@ from agent.contract.envelope import (
     WirePosition,
 )
 from agent.contract.events import Lane, lane_of
-from agent.contract.states import Ack
+from agent.contract.states import Ack, OutboxHealth
 from agent.contract.wire import parse_sequence
 from agent.errors import StoreError
 from agent.messaging.lanes import (
@@ -36,6 +36,7 @@ from agent.messaging.lanes import (
 )
 from agent.messaging.shed import lose, make_room, tell_shed
 from agent.store import transaction
+from agent.units import NS_PER_S
 
 __all__ = [
     "AckOutcome",
@@ -53,6 +54,7 @@ __all__ = [
     "prepare",
     "status",
     "take_batch",
+    "waiting",
 ]
 
 
@@ -100,6 +102,15 @@ def status(conn: sqlite3.Connection) -> OutboxStatus:
     if row is None:
         raise StoreError(table="outbox_state", remedy="prepare the outbox first")
     return OutboxStatus(*row)
+
+
+def waiting(conn: sqlite3.Connection, wall_ns: int) -> OutboxHealth:
+    """`status` as `health` tells it at this moment. Raises StoreError as it does."""
+    now = status(conn)
+    age_s = None if now.oldest_wall_ns is None else max(0.0, (wall_ns - now.oldest_wall_ns) / NS_PER_S)
+    return OutboxHealth(
+        epoch=now.epoch, a=now.count_a, b=now.count_b, bytes=now.bytes, oldest_age_s=age_s, shed=now.shed_count
+    )
 
 
 def append(conn: sqlite3.Connection, origin: Origin, draft: EventDraft) -> WirePosition | None:

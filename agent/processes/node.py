@@ -39,6 +39,7 @@ from agent.processes.ground import prepare_ground
 from agent.processes.keeper import Keeper, KeeperFacts
 from agent.processes.live_desk import LiveDesk
 from agent.processes.looking import Looking
+from agent.processes.metrics import MetricsPage
 from agent.processes.reception import Arrived, Reception
 from agent.processes.updating import MARKER_NAME
 from agent.recording import evidence
@@ -103,6 +104,8 @@ class _NodeProcess:
             Stage("desired", desired.run_once, stop=self._workers_stop),
             *Chores(ground, self._hands().tell, self._alarm if self._uplink else None, self._workers_stop).stages(),
         ]
+        if config.metrics_port:
+            self._stages.append(Stage("metrics", self._metrics().run_once, stop=self._workers_stop))
         home = home_of(config)
         if home is not None:
             renewer = Renewer(home, ground.clock, self._workers_stop, self._take_papers)
@@ -201,6 +204,19 @@ class _NodeProcess:
             # Somebody stands before it and waits for the centre's ack; it is nodes in service that come back in crowds.
             broker = msgspec.structs.replace(broker, connect_spread_s=0.0)
         return Uplink(UplinkOptions(broker, self._ground.origin, self._ground.connect), self._board)
+
+    def _metrics(self) -> MetricsPage:
+        """With a board of its own: one is of one thread."""
+        ground = self._ground
+        board = Board(ground.config, ground.data_dir, self._reception, ground.clock, ground.boot)
+        return MetricsPage(
+            ground.config.metrics_port,
+            health=board.health,
+            is_connected=lambda: self._uplink is not None and self._uplink.status.is_connected,
+            wall_ns=ground.clock.wall_ns,
+            connect=ground.connect,
+            stop=self._workers_stop,
+        )
 
     def _show_picture(self, camera: str, jpeg: bytes) -> None:
         if self._uplink is not None:
