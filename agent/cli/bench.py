@@ -96,6 +96,19 @@ def watch(
 
 @app.command()
 @explained
+def snapshot(
+    *,
+    count: Annotated[int, typer.Option("--questions", min=5, help="of each kind")] = 40,
+    as_json: JsonOption = False,
+) -> None:
+    """From a question at a desk to the picture in hand: with a vision that is well, and with one that hangs."""
+    from agent.bench.snapshot import run
+
+    show(run(count, _say), as_json=as_json)
+
+
+@app.command()
+@explained
 def soak(
     *,
     hours: Annotated[float, typer.Option(min=0.1, help="of footage")] = 8.0,

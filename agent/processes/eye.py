@@ -34,6 +34,8 @@ Polygon = Sequence[tuple[float, float]]
 _ROUND_S: Final = 1.0
 # A camera dials four times a second and begins with the GOP it keeps.
 _FIRST_PICTURE_S: Final = 2.0
+# A GOP of 10 s is decoded many times faster than it was taken; a machine that cannot shows what it has.
+_CATCH_UP_S: Final = 1.0
 _MAX_ORDERS: Final = 64
 
 _log = log.get("eye")
@@ -151,6 +153,7 @@ class _Eye:
         self._gop = gop
         self._decoder: Decoder | None = None
         self._first: KeptPacket | None = None
+        self._last: KeptPacket | None = None
         self._done = 0
         self._picture: Picture | None = None
 
@@ -159,11 +162,20 @@ class _Eye:
         gop = self._gop.wait(_FIRST_PICTURE_S)
         if gop is None:
             return None
+        seen = self._decode(gop)
+        until_s = time.monotonic() + _CATCH_UP_S
+        # More of the kept GOP came while this much of it was decoded.
+        while time.monotonic() < until_s and (gop := self._gop.wait(0.0)) and gop.packets[-1] is not self._last:
+            seen = self._decode(gop) or seen
+        return seen
+
+    def _decode(self, gop: Gop) -> _Seen | None:
+        """All of it that was not decoded before."""
         decoder = self._decoder_of(gop)
         for packet in gop.packets[self._done :]:
             for picture in decoder.decode(packet.data, packet.notice.media_ns):
                 self._picture = picture
-        self._done = len(gop.packets)
+        self._done, self._last = len(gop.packets), gop.packets[-1]
         if self._picture is None:
             # A codec may hold back what it shows later, and there is nothing later yet.
             self._picture, self._first = next(iter(decoder.flush()), None), None

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from agent import log
 from agent.commands.ingest import camera_networks, may_reach
+from agent.commands.upload_line import believing
 from agent.config import Config
-from agent.errors import LiveError
+from agent.errors import LiveError, UploadError
 from agent.media.packet import Codec
 from agent.media.publisher import Ingest, Publisher
 from agent.media.rtp import PushedStream
@@ -50,6 +51,11 @@ class _Pushes:
         self._orders = orders
         self._is_open = config.trust == "open"
         self._networks = camera_networks(config.sources)
+        try:
+            self._tls = believing(config.broker.ca if config.broker else "")
+        except UploadError as exc:
+            _log.warning("only the system's authorities are believed", problem=str(exc))
+            self._tls = None
         self._lock = threading.Lock()
         self._gop = NewestGop()
         self._running: dict[str, _Push] = {}
@@ -91,7 +97,7 @@ class _Pushes:
         def may(address: str) -> bool:
             return may_reach(address, self._networks, allows_loopback=self._is_open)
 
-        return Ingest(url, self._camera, may)
+        return Ingest(url, self._camera, may, self._tls)
 
 
 class _Push:
