@@ -73,7 +73,8 @@ class DesiredDesk:
         self._files = RecordFile(parts.path, Path(parts.config.data_dir), parts.address.urn)
         self._record: DesiredRecord = self._files.load()
         self._inbox: Mailbox[bytes] = Mailbox(_QUEUE)
-        self._ration = Ration(_BURST, _EVERY_S)
+        self._refused = Ration(_BURST, _EVERY_S)
+        self._forgeries = Ration(_BURST, _EVERY_S)
         self._runs = config_digest(parts.config)
         self._well_since_mono_ns: int | None = None
         self._last_refused = ""
@@ -129,6 +130,10 @@ class DesiredDesk:
         """Look after the trial, and tell of what ended. Raises StoreError, DiskError."""
         self._watch_trial()
         self._settle_told(conn)
+        mono_ns = self._parts.clock.mono_ns()
+        count = self._refused.settle(mono_ns) + self._forgeries.settle(mono_ns)
+        if count:
+            self._warn(conn, "many_desired_refused", f"{count} more were not written down one by one")
 
     def receive(self, conn: sqlite3.Connection, message: bytes) -> None:
         """Believe, judge and put in force one document. Nothing it contains raises out of here."""
@@ -225,18 +230,20 @@ class DesiredDesk:
         _log.warning("desired configuration refused", revision=document.revision, reason=why.reason)
         self._refusal = (document.revision, f"{why.reason}: {why.message}"[:500])
         actors = ", ".join(sorted({each.actor for each in signed.signers})) or document.iss
-        if self._ration.take(self._parts.clock.mono_ns()):
+        if self._refused.take(self._parts.clock.mono_ns()):
             self._audit(conn, document.revision, "rejected", f"{why.reason}: {why.message}"[:500], actors)
         self._parts.changed()
 
     def _forged(self, conn: sqlite3.Connection, problem: str) -> None:
         """Somebody who may publish on `desired` sends what nobody signed: an operator must look at it. It changes
         nothing of what is reported."""
-        if not self._ration.take(self._parts.clock.mono_ns()):
+        if not self._forgeries.take(self._parts.clock.mono_ns()):
             return
         _log.warning("desired configuration not believed", problem=problem)
-        at = format_rfc3339(self._parts.clock.wall_ns())
-        data = SecurityData(kind="desired_refused", detail=f"desired: {problem}"[:500], at=at)
+        self._warn(conn, "desired_refused", f"desired: {problem}"[:500])
+
+    def _warn(self, conn: sqlite3.Connection, kind: str, detail: str) -> None:
+        data = SecurityData(kind=kind, detail=detail, at=format_rfc3339(self._parts.clock.wall_ns()))
         with transaction(conn):
             self._parts.tell(conn, SECURITY, data, "")
 

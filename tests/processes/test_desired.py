@@ -443,6 +443,9 @@ def test_a_flood_of_forgeries_is_told_at_a_bounded_rate(site: Site) -> None:
     for n in range(200):
         site.bring(encode(Jws(payload=base64url(b"%d" % n), signatures=())))
     assert 0 < len(site.warnings()) < 10
+    singly = len(site.warnings())
+    site.wait(61)
+    assert site.warnings()[singly:] == [f"{200 - singly} more were not written down one by one"]
     assert site.bring(b"\xff" * 200_000).errors == ()
 
 
