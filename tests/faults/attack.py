@@ -26,6 +26,7 @@ from tests.faults.misdirected import (
     decoys,
     desired_rows,
     document,
+    noise_rows,
     put_in_force,
     upload_rows,
 )
@@ -86,6 +87,7 @@ def _attack(
             rows += [*more, *desired_rows(attacker, witness, agent, *documents), *ack_rows(attacker, agent)]
             rows.append(_oversize(attacker, witness, [*meant, *again]))
             rows.append(_forged(attacker, witness, [*meant, *again], forged, is_counted=is_counted))
+            rows += noise_rows(attacker, agent, documents[-1], forged // 20)
             crashes = witness.crashes()
     assert crashes == 0 and not any(row.executed for row in rows), (crashes, rows)
     return rows

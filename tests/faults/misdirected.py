@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import ssl
 import threading
 import time
@@ -24,7 +25,7 @@ from provisioning.broker.acl import Member, Role
 from tests.broker import LOOPBACK, wait_until
 from tests.broker_kit import kit
 from tests.broker_kit.kit import Caller, ShippedBroker
-from tests.commands.attacks import MALI, SOMCHAI, STRANGER, Person
+from tests.commands.attacks import MALI, SOMCHAI, STRANGER, Person, Toll, forge
 from tests.enrolment.papers import Authority, pem_of
 from tests.faults.attacker import Attacker, Row, Witness, command, signed, span
 from tests.faults.ear import ADDRESS
@@ -143,6 +144,26 @@ def desired_rows(
         wait_until(lambda b=before, r=reason: witness.desired_refusals(r) > b, f"no audit says {reason}")
         is_old = _is_kept(attacker, newest.revision) and (agent.folder / "wayside.toml").read_bytes() == config
         rows.append(Row(attack, 1, int(not is_old), witness.desired_refusals(reason) - before, reason))
+    return rows
+
+
+def noise_rows(attacker: Attacker, agent: AgentUnderTest, newest: Desired, count: int) -> list[Row]:
+    """Forged from genuine documents of two people, on the two other topics that a node hears; one by one, because a
+    desk for documents that come once a year keeps no long queue."""
+    genuine = [("", signed(document(newest.revision + 1 + number), SOMCHAI, MALI)) for number in range(20)]
+    config, before = (agent.folder / "wayside.toml").read_bytes(), _acked(agent)
+    rows = []
+    for topic in (ADDRESS.desired, ADDRESS.ack):
+        toll = Toll()
+        for _, message in forge(genuine, count, random.Random(21), toll):
+            attacker.send(topic, message)
+        last = command("ping")
+        attacker.order(last, signed(last, SOMCHAI))
+        wait_until(lambda jti=last.jti: bool(attacker.finals(jti)), "it answers nobody any more", limit_s=60.0)
+        is_kept = _is_kept(attacker, newest.revision) and (agent.folder / "wayside.toml").read_bytes() == config
+        is_untouched = is_kept and _acked(agent) == before
+        name = topic.rpartition("/")[2]
+        rows.append(Row(f"made at random, on {name}", count, int(not is_untouched), 0, "nothing changed, and it still answers"))
     return rows
 
 
