@@ -32,10 +32,12 @@ class StopSign(Protocol):
 
 
 class Pace:
-    """Of one upload, over all its connections. One owner thread. ceiling_bytes_s: 0 is none."""
+    """Of one upload, over all its connections. One owner thread. ceiling_bytes_s: 0 is none. yields: off for what is
+    small and waited for."""
 
-    def __init__(self, ceiling_bytes_s: int, stop: StopSign) -> None:
+    def __init__(self, ceiling_bytes_s: int, stop: StopSign, *, yields: bool = True) -> None:
         self._ceiling_bytes_s = ceiling_bytes_s
+        self._yields = yields
         self._stop = stop
         self._free_s = 0.0
 
@@ -44,7 +46,8 @@ class Pace:
         _keep_little_unsent(sock)
         for block in blocks:
             yield block
-            wait_s = max(self._over_ceiling_s(len(block)), yielding_s(queued_s(sock)))
+            queue_s = queued_s(sock) if self._yields else 0.0
+            wait_s = max(self._over_ceiling_s(len(block)), yielding_s(queue_s))
             if wait_s > 0 and self._stop.wait(wait_s):
                 # Whoever reads the blocks ends for the same reason.
                 continue

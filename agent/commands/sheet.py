@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -48,7 +49,8 @@ class SheetJob(msgspec.Struct, frozen=True):
 def make_sheet(work: Work) -> Outcome:
     """What a former process had made is sent on; where that had arrived, the receiver says so."""
     args = msgspec.json.decode(work.payload.args, type=SheetArgs)
-    policy = check_addresses(work, (args.upload_url,))
+    # At most 300 kB, and somebody looks at it to decide what to pull: it does not yield to the clip on the same line.
+    policy = replace(check_addresses(work, (args.upload_url,)), yields=False)
     folder = exports_of(work.facts.data_dir, work.payload.jti)
     try:
         job = _resumed(work, args, folder) or _made(work, args, folder)

@@ -24,13 +24,14 @@ NOT_FOUND_REMEDY = "the address is used up or unknown: ask for the clip again"
 class UploadPolicy:
     """Where clips may go: the signed `upload_hosts`, by https. `allow_loopback_http` is for trust = "open" only.
     `ceiling_bytes_s`: no faster than this; 0 is as fast as the line gives without queueing. `cameras`: networks that no
-    name may lead into."""
+    name may lead into. `yields`: hold back while the line's buffer fills."""
 
     hosts: tuple[str, ...] = ()
     allow_loopback_http: bool = False
     tls: ssl.SSLContext | None = None
     ceiling_bytes_s: int = 0
     cameras: tuple[Network, ...] = ()
+    yields: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Line:
         self._policy = policy
         self._patience = patience
         self.stop = stop
-        self._pace = Pace(policy.ceiling_bytes_s, stop)
+        self._pace = Pace(policy.ceiling_bytes_s, stop, yields=policy.yields)
         self._failures = 0
 
     def ask(self, url: str, method: str, headers: dict[str, str], body: Iterator[bytes] | None) -> Answer | None:

@@ -24,7 +24,7 @@ from agent.centre.desired import newest_report, next_revision, send_document, si
 from agent.centre.receive import Announced, Receiver, ReceiverOptions
 from agent.contract.commands import Answer, AnswerState, CommandName
 from agent.contract.pinned import PinnedKeys
-from agent.contract.requests import ClipExportArgs, ClipExportResult, PingArgs
+from agent.contract.requests import ClipExportArgs, ClipExportResult, PingArgs, SheetArgs
 from agent.contract.states import Desired
 from agent.contract.topics import FleetFilter
 from agent.contract.wire import decode, encode
@@ -86,14 +86,15 @@ def main(folder: Path, node: str) -> int:
         with agent, Ear(broker) as ear, Receiver(options) as receiver, _desk(broker) as desk:
             agent.wait_for_footage("c01", _CLIP_S * _FPS + 10)
             _allow_host(desk)
-            for line in _carry(agent, ear, desk, receiver.announce(folder / "clip.mp4"), node):
+            for line in _carry(agent, ear, desk, receiver, node):
                 print(line, flush=True)
     finally:
         broker.stop()
     return 0
 
 
-def _carry(agent: AgentUnderTest, ear: Ear, desk: CentreClient, announced: Announced, node: str) -> Iterator[str]:
+def _carry(agent: AgentUnderTest, ear: Ear, desk: CentreClient, receiver: Receiver, node: str) -> Iterator[str]:
+    announced = receiver.announce(agent.folder / "clip.mp4")
     start_ns = agent.runs("c01")[0].start_wall_ns
     start, end = (format_rfc3339(start_ns + at_s * NS_PER_S) for at_s in (0, _CLIP_S))
     args = ClipExportArgs(camera="c01", start=start, end=end, upload_url=announced.url, upload_method="tus")
@@ -105,6 +106,9 @@ def _carry(agent: AgentUnderTest, ear: Ear, desk: CentreClient, announced: Annou
     begun_ns = time.time_ns()
     asking.start()
     pinging.start()
+    wait_until(lambda: announced.received_bytes > 0, "no byte of the clip came", limit_s=60.0)
+    yield f"line: the first byte of the clip came {(time.time_ns() - begun_ns) / NS_PER_S:.1f} s after it was asked for"
+    yield _sheet(desk, receiver, agent.folder, args)
     for share, out_s in _CUTS:
         _wait_for(announced, share)
         out_ns = time.time_ns()
@@ -117,6 +121,19 @@ def _carry(agent: AgentUnderTest, ear: Ear, desk: CentreClient, announced: Annou
     done.set()
     pinging.join()
     yield from _tell(answers[0], announced, ear, watch, begun_ns, took_s)
+
+
+def _sheet(desk: CentreClient, receiver: Receiver, folder: Path, clip: ClipExportArgs) -> str:
+    """Asked for while the clip is on its way."""
+    expected = receiver.announce(folder / "sheet.jpg")
+    args = SheetArgs(camera=clip.camera, start=clip.start, end=clip.end, upload_url=expected.url, upload_method="tus")
+    begun_s = time.monotonic()
+    answer = desk.ask(Request(ADDRESS, CommandName.SHEET, args, "accident", "12/2569"), timeout_s=60.0)
+    assert answer.state is AnswerState.SUCCEEDED, answer
+    received = expected.wait(10.0)
+    assert received is not None
+    size_kb, took_s = received.size_bytes / 1e3, time.monotonic() - begun_s
+    return f"line: a contact sheet of {size_kb:.0f} kB, asked for meanwhile, overtakes the clip: {took_s:.1f} s"
 
 
 def _tell(answer: Answer, announced: Announced, ear: Ear, watch: _Watch, begun_ns: int, took_s: float) -> Iterator[str]:
