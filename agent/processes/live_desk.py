@@ -87,7 +87,7 @@ class LiveDesk:
             ]
         for lease in ended:
             self._forget(lease.lease_id)
-            self._onlookers.order(lease.kind, camera, LiveWanted(lease.lease_id, 0.0))
+            self._onlookers.end_lease(lease.kind, camera, lease.lease_id)
         return len(ended)
 
     def picture(self, camera: str) -> Snapshot:

@@ -60,18 +60,28 @@ def free_port() -> int:
 
 
 @contextmanager
-def ingest(ffmpeg: str, folder: Path, *, name: str = "pushed") -> Iterator[tuple[str, Path]]:
-    """Its address, and the file in which what was pushed lies once the push has ended."""
-    port, out = free_port(), folder / f"{name}.ts"
+def ingest(
+    ffmpeg: str,
+    folder: Path,
+    *,
+    name: str = "pushed",
+    at_port: int = 0,
+    is_killed: bool = False,
+    is_awaited: bool = False,
+) -> Iterator[tuple[str, Path]]:
+    """Its address, and the file in which what was pushed lies once the push has ended. `is_killed`: it ends first.
+    `is_awaited`: somebody comes to it by himself as soon as it listens, for which it listens no more."""
+    port, out = at_port or free_port(), folder / f"{name}.ts"
     url = f"rtsp://127.0.0.1:{port}/site/c01?token=once"
     listen = ["-rtsp_flags", "listen", "-analyzeduration", "500000", "-i", url]
     command = [ffmpeg, "-v", "error", "-y", *listen, "-c", "copy", "-flush_packets", "1", "-f", "mpegts", str(out)]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
         # Asked of the kernel, because a connection to try would be the one that it waits for.
-        wait_until(lambda: is_listening(port), "the ingest does not listen")
+        wait_until(lambda: is_awaited or is_listening(port), "the ingest does not listen")
         yield url, out
-        process.wait(60)
+        if not is_killed:
+            process.wait(60)
     finally:
         process.kill()
         process.wait()

@@ -72,6 +72,19 @@ def test_the_sub_stream_arrives_as_it_is_until_somebody_stops_it(tmp_path: Path,
     assert desk.stop("c01", "") == 0
 
 
+def test_a_line_that_is_cut_is_taken_up_again_while_the_lease_lasts(
+    tmp_path: Path, stream: Stream, ffmpeg: str
+) -> None:
+    node, port = Node(tmp_path), free_port()
+    with Camera(tmp_path, stream), node.running() as desk:
+        with ingest(ffmpeg, tmp_path, at_port=port, is_killed=True) as (url, _out):
+            desk.start("c01", url, LONG_S)
+        with ingest(ffmpeg, tmp_path, name="again", at_port=port, is_awaited=True) as (_url, out):
+            wait_until(lambda: out.exists() and out.stat().st_size > 0, "nothing arrived again")
+            desk.stop("c01", "")
+    assert probe(out)[0] == "h264"
+
+
 def test_a_lease_ends_by_itself(tmp_path: Path, stream: Stream, ffmpeg: str) -> None:
     node = Node(tmp_path)
     with Camera(tmp_path, stream), node.running() as desk, ingest(ffmpeg, tmp_path) as (url, out):
