@@ -196,7 +196,9 @@ class Drain:
 
     def _look_for_doubt(self, mono_ns: int) -> None:
         status = outbox.status(self._conn)
-        up_to = self._doubt.send_again_up_to(acked=status.acked_a, confirmed=status.confirmed_a, mono_ns=mono_ns)
+        # What is not written down yet counts as well, or a doubt about it would be forgotten.
+        confirmed = max(status.confirmed_a, self._done_a)
+        up_to = self._doubt.send_again_up_to(acked=status.acked_a, confirmed=confirmed, mono_ns=mono_ns)
         if up_to is not None:
             self._send_again(status.acked_a, up_to)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from agent.messaging.broker import Confirmed, Outcome, Publication
 from agent.messaging.drain import Drain
 from agent.messaging.outbox import EventDraft, Moment, Origin
 from agent.store import open_store, transaction
+from agent.units import NS_PER_S
 
 ORIGIN = Origin(NodeAddress("org", "site", "n1"), "boot", 1 << 30)
 MOMENT = Moment(1_800_000_000_000_000_000, 5, "synced")
@@ -111,3 +113,20 @@ def test_confirmations_are_written_down_many_at_a_time_and_all_when_nothing_more
     wire.drain.settle(Confirmed(1, 40, Outcome.DELIVERED), MOMENT.mono_ns)
     wire.drain.work(MOMENT)
     assert outbox.status(conn).count_b == 0
+
+
+def test_an_event_that_nobody_heard_is_sent_again_soon_also_while_another_is_on_its_way(conn):
+    with transaction(conn):
+        for _ in range(2):
+            data = GapData(start="2026-11-22T14:03:00Z", end=None, seconds=None, reason="agent_down")
+            outbox.append(conn, ORIGIN, EventDraft(GAP, "c01", data, MOMENT))
+    wire = Wire(conn)
+    wire.drain.begin(window=20, is_session_present=False)
+    assert wire.work() == [1, 2]
+    wire.drain.settle(Confirmed(1, 1, Outcome.DELIVERED, is_unheard=True), MOMENT.mono_ns)
+    wire.drain.work(MOMENT)
+    wire.drain.settle(Confirmed(1, 2, Outcome.DELIVERED), MOMENT.mono_ns)
+    wire.drain.work(MOMENT)
+    wire.sent.clear()
+    wire.drain.work(replace(MOMENT, mono_ns=MOMENT.mono_ns + 6 * NS_PER_S))
+    assert wire.sent == [1, 2]
