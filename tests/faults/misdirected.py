@@ -163,7 +163,9 @@ def noise_rows(attacker: Attacker, agent: AgentUnderTest, newest: Desired, count
         is_kept = _is_kept(attacker, newest.revision) and (agent.folder / "wayside.toml").read_bytes() == config
         is_untouched = is_kept and _acked(agent) == before
         name = topic.rpartition("/")[2]
-        rows.append(Row(f"made at random, on {name}", count, int(not is_untouched), 0, "nothing changed, and it still answers"))
+        rows.append(
+            Row(f"made at random, on {name}", count, int(not is_untouched), 0, "nothing changed, and it still answers")
+        )
     return rows
 
 
