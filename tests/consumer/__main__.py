@@ -49,7 +49,8 @@ def main(host: str, port: str, ca: str, certificate: str, key: str, folder: str)
     client.on_connect, client.on_disconnect, client.on_message = on_connect, on_disconnect, on_message
     week = Properties(PacketTypes.CONNECT)
     week.SessionExpiryInterval = 7 * 86_400
-    client.connect(host, int(port), keepalive=30, clean_start=False, properties=week)
+    # The broker may be away when a centre starts.
+    client.connect_async(host, int(port), keepalive=30, clean_start=False, properties=week)
     client.loop_forever(retry_first_connection=True)
 
 
