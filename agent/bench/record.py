@@ -17,7 +17,7 @@ import psutil
 
 from agent.bench.films import FRAMES_PER_S, Say, cache_folder, make_films
 from agent.bench.rows import Pair, Row, median_row
-from agent.errors import BenchError
+from agent.errors import BenchError, SegmentDamaged
 from agent.recording.exporter import read_segment
 from agent.recording.segment import SegmentName
 
@@ -71,7 +71,12 @@ class _Stream:
 
     @property
     def have_both_written(self) -> bool:
-        return self.recorded_frames > 0 and self._copy.is_file() and self._copy.stat().st_size > 0
+        try:
+            frames = self.recorded_frames
+        except SegmentDamaged:
+            # The first one's head is just being written.
+            return False
+        return frames > 0 and self._copy.is_file() and self._copy.stat().st_size > 0
 
     @property
     def recorded_frames(self) -> int:

@@ -145,12 +145,17 @@ class AgentUnderTest:
         return self.pids()[name]
 
     def wait_for_footage(self, camera: str, frames: int) -> None:
-        wait_until(
-            lambda: sum(run.frames for run in self.runs(camera)) >= frames, f"{camera} does not record", limit_s=60.0
-        )
+        wait_until(lambda: self._frames(camera) >= frames, f"{camera} does not record", limit_s=60.0)
 
     def wait_for_segments(self, camera: str, count: int) -> None:
         wait_until(lambda: self._count(camera) >= count, f"{camera} makes no more segments", limit_s=60.0)
+
+    def _frames(self, camera: str) -> int:
+        try:
+            return sum(run.frames for run in self.runs(camera))
+        except SegmentDamaged:
+            # The newest one's head is just being written.
+            return 0
 
     def _count(self, camera: str) -> int:
         try:
@@ -188,8 +193,11 @@ class AgentUnderTest:
             reverse=True,
         )
         for name in names:
-            size = (self.data_dir / name.path()).stat().st_size
-            segment = read_segment(self.data_dir, name) if size else None
+            try:
+                segment = read_segment(self.data_dir, name)
+            except SegmentDamaged:
+                # Its head is just being written; `scans` tells of one that stays so.
+                continue
             if segment is not None and segment.scan.span is not None:
                 return name, segment.scan
         return None

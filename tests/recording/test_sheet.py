@@ -16,12 +16,16 @@ from typer.testing import CliRunner, Result
 from agent.cli.footage import app
 from agent.errors import VideoError
 from agent.media.idr import first_picture
+from agent.notices import SegmentOpened
+from agent.recording import index
 from agent.recording.cut import ClipGap, ClipPlan
+from agent.recording.gaps import GapReason
 from agent.recording.records import AgentStarted, Configured
 from agent.recording.ringclip import plan_from_ring
 from agent.recording.sheet import MAX_SHEET_BYTES, MOST_GAPS, SheetGap, SheetStill, plan_sheet
 from agent.recording.stillfile import read_still
-from agent.units import WallSpan
+from agent.store import transaction
+from agent.units import NS_PER_MS, WallSpan
 from agent.vision.sheet import Tile, encode_sheet
 from tests.clip.footage import START_NS, Settings, Where, encode, record
 from tests.recording.ring import Ring, S
@@ -43,6 +47,19 @@ def ring_with_hole(ring: Ring) -> Ring:
 def plan(ring: Ring, start_s: float, end_s: float) -> ClipPlan:
     asked = WallSpan(START_NS + int(start_s * S), START_NS + int(end_s * S))
     return plan_from_ring(ring.conn, ring.data_dir, "c01", asked, START_NS + 100 * S)
+
+
+def test_a_segment_whose_head_is_just_being_written_is_no_fault_of_the_disk(ring: Ring) -> None:
+    whole, begun = ring.record(), ring.record(4, Where(n=1))
+    ring.index(whole)
+    opened = SegmentOpened("c01", str(begun.name.path()), 1, 1, 1, begun.name.opened_wall_ms * NS_PER_MS)
+    with transaction(ring.conn):
+        index.opened(ring.conn, opened)
+    with ring.path(begun).open("r+b") as file:
+        file.truncate(28)
+    found = plan(ring, 0, 4.5)
+    assert found.files
+    assert GapReason.DISK_ERROR not in {gap.reason for gap in found.gaps}
 
 
 def test_every_idr_is_shown_where_there_is_room_and_the_gap_in_its_place(ring_with_hole: Ring) -> None:
