@@ -26,8 +26,7 @@ class StreamCondition(StrEnum):
     OFFLINE = "offline"
 
 
-class _Notice(msgspec.Struct, frozen=True, tag_field="t", forbid_unknown_fields=True):
-    pass
+class _Notice(msgspec.Struct, frozen=True, tag_field="t", forbid_unknown_fields=True): ...
 
 
 class Hello(_Notice, frozen=True, tag="hello"):
@@ -49,8 +48,7 @@ class StreamStarted(_Notice, frozen=True, tag="stream_started"):
     """A run began. Camera → vision, and again whenever vision reconnects. Payload: the codec's extradata.
 
     `anchor_wall_ns` is the wall time of media time 0, which is the run's first PTS. Codec "raw": no packets follow but
-    pictures (LoresFrame).
-    """
+    pictures (LoresFrame)."""
 
     camera: str
     role: StreamRole
@@ -133,11 +131,8 @@ class Outage(_Notice, frozen=True, tag="outage"):
 
 
 class CameraStatus(_Notice, frozen=True, tag="camera_status"):
-    """How one camera's recording goes, camera → node, each second or so. Counters run since the process started.
-
-    `lost` counts packets that arrived and were not recorded, whatever the cause. `frame_age_s` is negative when no
-    frame has come yet.
-    """
+    """How one camera's recording goes, camera → node, each second or so. Counters run since the process started; `lost`
+    is what arrived and was not recorded, whatever the cause. `frame_age_s` is negative when no frame has come yet."""
 
     camera: str
     stream: StreamCondition
@@ -243,6 +238,10 @@ class SnapshotTaken(_Notice, frozen=True, tag="snapshot_taken"):
     error: str = ""
 
 
+class EndWanted(_Notice, frozen=True, tag="end_wanted"):
+    """Node → camera or vision: end in order. Whoever keeps the processes alive starts it again."""
+
+
 class LiveWanted(_Notice, frozen=True, tag="live_wanted"):
     """Node → push or eye: show it for `lease_s` from now on, at this ingest or as pictures (SnapshotTaken of this id);
     the same lease again: so long from then on, 0 ends it."""
@@ -276,6 +275,7 @@ Notice = (
     | IncidentSeen
     | VisionStatus
     | SnapshotWanted
+    | EndWanted
     | SheetWanted
     | SnapshotTaken
     | LiveWanted

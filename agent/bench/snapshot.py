@@ -26,7 +26,7 @@ from agent.bench.record import pause, started
 from agent.bench.rows import Pair, Row, median_row
 from agent.centre.client import CentreClient, CentreOptions, Request
 from agent.contract.commands import AnswerState, CommandName
-from agent.contract.requests import SnapshotArgs, SnapshotResult
+from agent.contract.looking import SnapshotArgs, SnapshotResult
 from agent.contract.topics import NodeAddress
 from agent.contract.wire import decode
 from agent.errors import BenchError, NoAnswer

@@ -12,21 +12,13 @@ import typer
 from msgspec import ValidationError, convert
 
 from agent.centre.words import road_line
-from agent.cli import centre_desired, centre_hold, centre_live, centre_requests
+from agent.cli import centre_desired, centre_hold, centre_live, centre_requests, centre_tend
 from agent.cli.asking import Wish, ask, exit_of, find_node, require_folder
 from agent.cli.desk import Desk, at_desk
 from agent.cli.settings import JsonOption, json_line
 from agent.contract.commands import CommandName
-from agent.contract.requests import (
-    ClipCancelArgs,
-    ClipCancelResult,
-    GapsArgs,
-    GapsResult,
-    SnapshotArgs,
-    SnapshotResult,
-    TrafficArgs,
-    TrafficResult,
-)
+from agent.contract.looking import SnapshotArgs, SnapshotResult, TrafficArgs, TrafficResult
+from agent.contract.requests import ClipCancelArgs, ClipCancelResult, GapsArgs, GapsResult
 from agent.contract.wire import decode, encode
 from agent.errors import UsageError, WireError
 from agent.units import parse_span
@@ -40,6 +32,10 @@ app.command()(centre_requests.requests)
 app.command()(centre_requests.republish)
 app.command()(centre_desired.desired)
 app.command()(centre_live.live)
+app.command()(centre_tend.refresh)
+app.command()(centre_tend.restart)
+app.command()(centre_tend.renew)
+app.command("open-setup")(centre_tend.open_setup)
 
 _TICK_S = 0.5
 

@@ -1,6 +1,6 @@
 """From a message on `cmd/{name}` to its one final answer.
 
-Quick commands run on the thread that receives, long ones (clip.export, sheet, live.start) on others, so that a ping
+Quick commands run on the thread that receives, long ones (a clip, a sheet, a restart) on others, so that a ping
 never waits for a clip. What is accepted stands in the journal before it is begun, and is taken up again after a
 restart.
 """
@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -36,7 +37,13 @@ from agent.store import transaction
 from agent.units import NS_PER_S
 
 # Long ones have a thread for their kind: a sheet is asked for to be seen before the clip that may take an hour.
-_LONG: Final = (CommandName.CLIP_EXPORT, CommandName.SHEET, CommandName.LIVE_START)
+_LANES: Final[dict[str, tuple[CommandName, ...]]] = {
+    "jobs": (CommandName.CLIP_EXPORT,),
+    "sheets": (CommandName.SHEET,),
+    "live": (CommandName.LIVE_START,),
+    "tending": (CommandName.AGENT_RESTART, CommandName.CERT_RENEW),
+}
+_LANE_OF: Final = {name.value: lane for lane, names in _LANES.items() for name in names}
 # More waiting than this is no staff at a desk but a fault or an attack; the rest is refused.
 _QUEUE_LIMIT: Final = 200
 _WAIT_S: Final = 0.5
@@ -72,7 +79,7 @@ class Dispatcher:
         self._teller = Teller(facts, hands)
         self._running = Running(stop)
         self._inbox: Mailbox[Inbound] = Mailbox(_QUEUE_LIMIT)
-        self._jobs: dict[str, Mailbox[CommandPayload]] = {name.value: Mailbox(_QUEUE_LIMIT) for name in _LONG}
+        self._jobs: dict[str, Mailbox[CommandPayload]] = {lane: Mailbox(_QUEUE_LIMIT) for lane in _LANES}
         self._is_first_start = True
         self._is_full = False
         self._dropped_before = 0
@@ -97,7 +104,7 @@ class Dispatcher:
                 self._say_again(conn)
                 self._is_first_start = False
             for command in journal.unfinished(conn):
-                if command.name not in _LONG:
+                if command.name not in _LANE_OF:
                     self._carry_out(conn, command)
             while not self._stop.is_set():
                 inbound = self._inbox.take(_WAIT_S)
@@ -113,37 +120,27 @@ class Dispatcher:
         self._teller.dropped(conn, dropped - self._dropped_before)
         self._dropped_before = dropped
 
-    def run_jobs(self) -> None:
-        """Body of the stage "jobs": carry out clips one after the other, those in the journal first."""
+    def bodies(self) -> dict[str, Callable[[], None]]:
+        """The bodies of all stages by their names: "commands", and one for each kind of long ones."""
+        return {"commands": self.run_commands, **{lane: partial(self._run_lane, lane) for lane in _LANES}}
+
+    def _run_lane(self, lane: str) -> None:
+        """Carry out long ones one after the other, those in the journal first."""
         conn = self._connect()
         try:
-            clear_exports(self._facts.data_dir, conn)
-            self._serve_long(conn, CommandName.CLIP_EXPORT)
+            if lane == "jobs":
+                clear_exports(self._facts.data_dir, conn)
+            self._serve_long(conn, lane)
         finally:
             conn.close()
 
-    def run_sheets(self) -> None:
-        """Body of the stage "sheets"."""
-        self._run_long(CommandName.SHEET)
-
-    def run_live(self) -> None:
-        """Body of the stage "live"."""
-        self._run_long(CommandName.LIVE_START)
-
-    def _run_long(self, name: CommandName) -> None:
-        conn = self._connect()
-        try:
-            self._serve_long(conn, name)
-        finally:
-            conn.close()
-
-    def _serve_long(self, conn: sqlite3.Connection, name: CommandName) -> None:
+    def _serve_long(self, conn: sqlite3.Connection, lane: str) -> None:
         for command in journal.unfinished(conn):
-            if command.name == name and not self._stop.is_set():
+            if _LANE_OF.get(command.name) == lane and not self._stop.is_set():
                 self._carry_out(conn, command)
         while not self._stop.is_set():
             # Queued and in the journal as well: what was taken up above has its answer by now.
-            queued = self._jobs[name].take(_WAIT_S)
+            queued = self._jobs[lane].take(_WAIT_S)
             if queued is not None and journal.is_unfinished(conn, queued.jti):
                 self._carry_out(conn, queued)
 
@@ -196,9 +193,10 @@ class Dispatcher:
         self._respond(command, AnswerState.ACCEPTED)
 
     def _begin(self, conn: sqlite3.Connection, command: CommandPayload) -> None:
-        if command.name not in _LONG:
+        lane = _LANE_OF.get(command.name)
+        if lane is None:
             self._carry_out(conn, command)
-        elif not self._jobs[command.name].put(command):
+        elif not self._jobs[lane].put(command):
             outcome = Outcome(AnswerState.FAILED, None, "busy", f"{_QUEUE_LIMIT} wait already; ask again later")
             self._finish(conn, command, outcome)
 

@@ -14,8 +14,10 @@ from agent.commands.hold import release_staff_hold, set_staff_hold
 from agent.commands.live import start_live, stop_live
 from agent.commands.ping import ping
 from agent.commands.republish import republish
+from agent.commands.restart import restart_agent
 from agent.commands.sheet import make_sheet
 from agent.commands.snapshot import snapshot
+from agent.commands.tend import open_setup, refresh_config, renew_certificate
 from agent.commands.traffic import traffic
 from agent.commands.work import Outcome, Work
 from agent.contract.commands import CommandName
@@ -36,5 +38,9 @@ HANDLERS: Final[dict[CommandName, Handler]] = {
     CommandName.HOLD_SET: set_staff_hold,
     CommandName.HOLD_RELEASE: release_staff_hold,
     CommandName.FORECAST: forecast,
+    CommandName.CONFIG_REFRESH: refresh_config,
+    CommandName.AGENT_RESTART: restart_agent,
+    CommandName.CERT_RENEW: renew_certificate,
+    CommandName.SETUP_OPEN: open_setup,
     CommandName.FOOTAGE_ERASE: erase_footage,
 }

@@ -8,7 +8,7 @@ import msgspec
 
 from agent.commands.work import Outcome, Snapshot, Work
 from agent.contract.commands import AnswerState
-from agent.contract.requests import SnapshotArgs, SnapshotResult
+from agent.contract.looking import SnapshotArgs, SnapshotResult
 from agent.errors import CommandRejected
 from agent.recording.incidents import read_still
 from agent.units import format_rfc3339

@@ -6,7 +6,7 @@ import msgspec
 
 from agent.commands.work import Outcome, Work
 from agent.contract.commands import AnswerState
-from agent.contract.requests import CameraTraffic, TrafficArgs, TrafficResult
+from agent.contract.looking import CameraTraffic, TrafficArgs, TrafficResult
 from agent.errors import CommandRejected
 
 

@@ -83,6 +83,42 @@ class NodeFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """The configuration as it lies there and what `reported` says of it (ConfigRefreshResult)."""
+
+    config_sha256: str
+    faults: tuple[str, ...]
+    revision: int | None
+    is_edited: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Papers:
+    """The certificate in force."""
+
+    serial: str
+    not_after_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class TendingHands:
+    """What commands may do to the node itself, from any command thread.
+
+    `session` (process, camera or "") names the life of a process that is connected, "" when none is; `end` asks it to
+    end in order and may be called twice; of the process `node` both mean this one. `refresh` reads the files again and
+    asks the broker for `desired`. `renew` asks the office once: seconds to wait before asking again, or the papers that
+    are in force from now on; raises EnrolmentError, CommandRejected. `open_setup` (who signed) lets the page listen:
+    its state and the seconds left, None where nothing ends; raises EnrolmentError, CommandRejected.
+    """
+
+    session: Callable[[str, str], str]
+    end: Callable[[str, str], None]
+    refresh: Callable[[], Standing]
+    renew: Callable[[], Papers | float]
+    open_setup: Callable[[str], tuple[str, float | None]]
+
+
+@dataclass(frozen=True, slots=True)
 class NodeHands:
     """What commands may do through the rest of the node. Each may be called from any of the command threads.
 
@@ -103,6 +139,7 @@ class NodeHands:
     ledger: Ledger
     live_start: Callable[[str, str, float], LiveShown]
     live_stop: Callable[[str, str], int]
+    tending: TendingHands
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Arguments and results of the commands that show a live picture. Pure."""
+"""Arguments and results of the commands that look: a picture, live pictures, the roads. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from agent.contract.events import TrafficData
 from agent.contract.wire import Count, Down, Identifier, Instant, Up, Uuid7
 
 
@@ -43,3 +44,41 @@ class LiveStopResult(Up, frozen=True, kw_only=True):
     """`ended` counts the leases that ran."""
 
     ended: Count
+
+
+class SnapshotArgs(Down, frozen=True, kw_only=True):
+    """Exactly one: the newest picture of a camera, or the still kept with an incident."""
+
+    camera: Identifier | None = None
+    incident: Uuid7 | None = None
+
+    def __post_init__(self) -> None:
+        if (self.camera is None) == (self.incident is None):
+            raise ValueError("name a camera or an incident, one of them")
+
+
+class SnapshotResult(Up, frozen=True, kw_only=True):
+    """A JPEG of at most 30 kB."""
+
+    camera: str
+    jpeg_base64: str
+    taken_at: Instant
+
+
+class TrafficArgs(Down, frozen=True, kw_only=True):
+    """All roads of the node, those that one camera sees, or one approach."""
+
+    camera: Identifier | None = None
+    approach: Identifier | None = None
+
+
+class CameraTraffic(Up, frozen=True, kw_only=True):
+    """As `cam/{cam}/traffic`; a level that was measured too long ago is `unknown`."""
+
+    camera: str
+    measured_at: Instant
+    approaches: tuple[TrafficData, ...]
+
+
+class TrafficResult(Up, frozen=True, kw_only=True):
+    cameras: tuple[CameraTraffic, ...]

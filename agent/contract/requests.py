@@ -1,4 +1,4 @@
-"""Arguments and results of the commands that are built: those on footage, gaps, pictures and traffic. Pure."""
+"""Arguments and results of the commands that are built; those on footage and gaps stand here. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from agent.contract.commands import CommandName
-from agent.contract.events import Lane, TrafficData
+from agent.contract.events import Lane
 from agent.contract.keeping import (
     FootageEraseArgs,
     FootageEraseResult,
@@ -19,8 +19,27 @@ from agent.contract.keeping import (
     HoldSetArgs,
     HoldSetResult,
 )
-from agent.contract.looking import LiveStartArgs, LiveStartResult, LiveStopArgs, LiveStopResult
+from agent.contract.looking import (
+    LiveStartArgs,
+    LiveStartResult,
+    LiveStopArgs,
+    LiveStopResult,
+    SnapshotArgs,
+    SnapshotResult,
+    TrafficArgs,
+    TrafficResult,
+)
 from agent.contract.records import ClipFileData
+from agent.contract.tending import (
+    AgentRestartArgs,
+    AgentRestartResult,
+    CertRenewArgs,
+    CertRenewResult,
+    ConfigRefreshArgs,
+    ConfigRefreshResult,
+    SetupOpenArgs,
+    SetupOpenResult,
+)
 from agent.contract.wire import Count, Down, Identifier, Instant, Seconds, Sequence, Up, Uuid7, WireGap, WireSpan
 
 Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s]+$", max_length=4096)]
@@ -130,25 +149,6 @@ class SheetResult(Up, frozen=True, kw_only=True):
     file: ClipFileData
 
 
-class SnapshotArgs(Down, frozen=True, kw_only=True):
-    """Exactly one: the newest picture of a camera, or the still kept with an incident."""
-
-    camera: Identifier | None = None
-    incident: Uuid7 | None = None
-
-    def __post_init__(self) -> None:
-        if (self.camera is None) == (self.incident is None):
-            raise ValueError("name a camera or an incident, one of them")
-
-
-class SnapshotResult(Up, frozen=True, kw_only=True):
-    """A JPEG of at most 30 kB."""
-
-    camera: str
-    jpeg_base64: str
-    taken_at: Instant
-
-
 class GapsArgs(Down, frozen=True, kw_only=True):
     """A span, or a civil day of the site's time zone. Without `camera`: every camera of the node."""
 
@@ -176,25 +176,6 @@ class GapsResult(Up, frozen=True, kw_only=True):
     cameras: tuple[CameraGaps, ...]
 
 
-class TrafficArgs(Down, frozen=True, kw_only=True):
-    """All roads of the node, those that one camera sees, or one approach."""
-
-    camera: Identifier | None = None
-    approach: Identifier | None = None
-
-
-class CameraTraffic(Up, frozen=True, kw_only=True):
-    """As `cam/{cam}/traffic`; a level that was measured too long ago is `unknown`."""
-
-    camera: str
-    measured_at: Instant
-    approaches: tuple[TrafficData, ...]
-
-
-class TrafficResult(Up, frozen=True, kw_only=True):
-    cameras: tuple[CameraTraffic, ...]
-
-
 Args = (
     PingArgs
     | RepublishArgs
@@ -211,6 +192,10 @@ Args = (
     | HoldReleaseArgs
     | ForecastArgs
     | FootageEraseArgs
+    | ConfigRefreshArgs
+    | AgentRestartArgs
+    | CertRenewArgs
+    | SetupOpenArgs
 )
 Result = (
     PingResult
@@ -228,6 +213,10 @@ Result = (
     | HoldReleaseResult
     | ForecastResult
     | FootageEraseResult
+    | ConfigRefreshResult
+    | AgentRestartResult
+    | CertRenewResult
+    | SetupOpenResult
 )
 
 ARGS_TYPES: Final[dict[CommandName, type[Args]]] = {
@@ -245,6 +234,10 @@ ARGS_TYPES: Final[dict[CommandName, type[Args]]] = {
     CommandName.HOLD_SET: HoldSetArgs,
     CommandName.HOLD_RELEASE: HoldReleaseArgs,
     CommandName.FORECAST: ForecastArgs,
+    CommandName.CONFIG_REFRESH: ConfigRefreshArgs,
+    CommandName.AGENT_RESTART: AgentRestartArgs,
+    CommandName.CERT_RENEW: CertRenewArgs,
+    CommandName.SETUP_OPEN: SetupOpenArgs,
     CommandName.FOOTAGE_ERASE: FootageEraseArgs,
 }
 RESULT_TYPES: Final[dict[CommandName, type[Result]]] = {
@@ -262,5 +255,9 @@ RESULT_TYPES: Final[dict[CommandName, type[Result]]] = {
     CommandName.HOLD_SET: HoldSetResult,
     CommandName.HOLD_RELEASE: HoldReleaseResult,
     CommandName.FORECAST: ForecastResult,
+    CommandName.CONFIG_REFRESH: ConfigRefreshResult,
+    CommandName.AGENT_RESTART: AgentRestartResult,
+    CommandName.CERT_RENEW: CertRenewResult,
+    CommandName.SETUP_OPEN: SetupOpenResult,
     CommandName.FOOTAGE_ERASE: FootageEraseResult,
 }

@@ -25,6 +25,12 @@ _BEYOND: Final[dict[str, Schema]] = {
             {"required": ["incident"], "properties": {"incident": _TEXT, "camera": {"type": "null"}}},
         ]
     },
+    "AgentRestartArgs": {
+        "oneOf": [
+            {"required": ["process", "camera"], "properties": {"process": {"const": "camera"}, "camera": _TEXT}},
+            {"properties": {"process": {"enum": ["all", "node", "vision"]}, "camera": {"type": "null"}}},
+        ]
+    },
     "GapsArgs": {
         "oneOf": [
             {"required": ["from", "to"], "properties": {"from": _TEXT, "to": _TEXT, "day": {"type": "null"}}},

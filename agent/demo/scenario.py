@@ -21,7 +21,7 @@ import msgspec
 from agent.centre.client import CentreClient, CentreOptions, Request
 from agent.centre.requests import ClipRequest, Pulled, PullOptions, pull_clip
 from agent.contract.commands import AnswerState, CommandName
-from agent.contract.requests import SnapshotArgs, SnapshotResult
+from agent.contract.looking import SnapshotArgs, SnapshotResult
 from agent.contract.topics import FleetFilter
 from agent.contract.wire import decode
 from agent.demo.broker import DemoBroker, running_broker

@@ -56,6 +56,7 @@ class Renewer:
         self._stop = stop
         self._on_renewed = on_renewed
         self._look_s = look_s
+        self._renewing = threading.Lock()
 
     def run_once(self) -> None:
         """One look. Raises EnrolmentError when it is due and was not renewed; expired or not, it is tried again."""
@@ -69,8 +70,26 @@ class Renewer:
         retry_s = self._renew(facts)
         self._stop.wait(retry_s)
 
+    def renew_now(self) -> float:
+        """Due or not; on any thread. How long to wait before asking again; 0: the new certificate is in the home.
+
+        Raises EnrolmentError when it was not renewed.
+        """
+        facts = self._certificate()
+        if facts is None:
+            raise EnrolmentError(reason="not_enrolled", remedy="enrol this node with a work order")
+        return self._renew(facts)
+
+    def certificate(self) -> CertificateFacts | None:
+        """The one in the home. Raises EnrolmentError for a damaged one."""
+        return self._certificate()
+
     def _renew(self, old: CertificateFacts) -> float:
-        """How long to wait before the next look."""
+        """How long to wait before the next look. One at a time: the stage and a command may both ask."""
+        with self._renewing:
+            return self._renew_alone(old)
+
+    def _renew_alone(self, old: CertificateFacts) -> float:
         now_s = self._now_s()
         record, anchors = self._home.load_enrolment(), self._home.load_anchors()
         request = make_renewal(self._home, now_s)

@@ -29,11 +29,12 @@ class SetupState(StrEnum):
 
 
 class Presence(StrEnum):
-    """How somebody showed that they stand beside the node."""
+    """How somebody showed that they stand beside the node, or that two people at the centre vouch for who does."""
 
     NONE = ""
     POWER_CYCLES = "power_cycles"
     BUTTON = "button"
+    CENTRE = "centre"
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):

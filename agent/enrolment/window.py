@@ -30,10 +30,12 @@ from agent.enrolment.setup import (
     note_boot,
     settle_boot,
 )
-from agent.errors import SetupError, WaysideError
+from agent.errors import EnrolmentError, SetupError, WaysideError
 
 # A button's driver makes this file in the runtime folder, which a boot empties; it is used up by the knock it makes.
 BUTTON_FILE: Final = "setup-button"
+# As a button's: it starts the page, which uses it up. It opens nothing by itself.
+CALLED_FILE: Final = "setup-called"
 
 
 def status(home: NodeHome, moment: BootMoment) -> SetupStatus:
@@ -48,6 +50,7 @@ def knock(home: NodeHome, runtime_dir: Path, moment: BootMoment) -> SetupStatus:
     Presence by power cycles knocks once a boot; a button as often as it is pressed.
     """
     with home.locked():
+        (runtime_dir / CALLED_FILE).unlink(missing_ok=True)
         before = status(home, moment)
         if before.may_listen:
             return before
@@ -58,6 +61,26 @@ def knock(home: NodeHome, runtime_dir: Path, moment: BootMoment) -> SetupStatus:
         audit.note(home, "setup_knocked", reason=presence.value)
         home.save(home.window, window)
         (runtime_dir / BUTTON_FILE).unlink(missing_ok=True)
+        return status(home, moment)
+
+
+def call_in(home: NodeHome, runtime_dir: Path, moment: BootMoment, *, actors: str) -> SetupStatus:
+    """Two people at the centre let the page of a node in service listen, as a knock would: PIN and order are still due.
+
+    `actors` signed it. Raises EnrolmentError.
+    """
+    with home.locked():
+        if not status(home, moment).may_listen:
+            audit.note(home, "setup_knocked", reason=Presence.CENTRE.value, detail=actors)
+            home.save(
+                home.window,
+                Window(boot_id=moment.boot_id, knocked_mono_s=moment.mono_s, presence=Presence.CENTRE),
+            )
+        try:
+            (runtime_dir / CALLED_FILE).touch()
+        except OSError as exc:
+            remedy = "look at the runtime folder of the node"
+            raise EnrolmentError(reason="disk_error", file=str(runtime_dir / CALLED_FILE), remedy=remedy) from exc
         return status(home, moment)
 
 

@@ -136,6 +136,14 @@ class BrokerClient:
                 self._new_filters.extend(fresh)
         self._wake()
 
+    def ask_again(self, one: str) -> None:
+        """Have the broker send again what is retained under a filter that is subscribed (MQTT 5, 3.8.4). Safe from any
+        thread; without a connection the next one brings it anyway."""
+        with self._lock:
+            if self._live_generation is not None:
+                self._new_filters.append(one)
+        self._wake()
+
     def acknowledge(self, messages: Iterable[Message]) -> None:
         """PUBACK these, in the order in which they came (MQTT 5, 4.6); those of an ended connection come again instead.
 

@@ -39,6 +39,7 @@ class _Nudge(Enum):
     NEWS = 1
     FACTS = 2
     PAPERS = 3
+    DESIRED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,10 @@ class Uplink:
         """The node has another certificate: connect with it."""
         self._inbox.put(_Nudge.PAPERS)
 
+    def ask_again(self) -> None:
+        """The broker is to send the `desired` document again."""
+        self._inbox.put(_Nudge.DESIRED)
+
     def alarm(self, alarm: Alarm) -> None:
         """Something beside the connection is wrong, or is well again: the node hears it where it hears the rest."""
         self._inbox.put(alarm)
@@ -191,6 +196,9 @@ class Uplink:
             case _Nudge.PAPERS:
                 if self._client is not None:
                     self._client.reconnect()
+            case _Nudge.DESIRED:
+                if self._client is not None:
+                    self._client.ask_again(self._options.origin.address.desired)
             case _Nudge.NEWS:
                 pass
             case _:

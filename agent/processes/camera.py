@@ -20,8 +20,10 @@ from agent.media.ear import Ear
 from agent.media.sound_feed import SoundFeed
 from agent.media.source import Shape, SourceAddress, read_password
 from agent.notices import (
+    EndWanted,
     Goodbye,
     Hello,
+    Notice,
     SegmentClosed,
     SegmentOpened,
     StreamRole,
@@ -112,7 +114,7 @@ class _CameraProcess:
         self._boot = boot
         self._stop = stop
         self._progress = Progress()
-        self._node = LinkClient(runtime_dir / "node.sock", hello)
+        self._node = LinkClient(runtime_dir / "node.sock", hello, on_notice=self._on_node)
         self._outages = OutageBook(camera.id, boot.boot, self._node.send, clock, since_wall_ns=claim.since_wall_ns)
         if claim.refusal is not None:
             self._outages.begin(claim.refusal.reason, str(claim.refusal))
@@ -151,6 +153,12 @@ class _CameraProcess:
         if camera.sub:
             sub = VisionSink(camera, StreamRole.SUB, self._showing, boot, self._recorder)
             self._stages.append(self._capture([sub, self._onlook(StreamRole.SUB)], camera.sub, clock, StreamRole.SUB))
+
+    def _on_node(self, notice: Notice, _payload: bytes) -> None:
+        """On the client's thread."""
+        if isinstance(notice, EndWanted):
+            _log.info("asked to end and begin again", camera=self._camera.id)
+            self._stop.set()
 
     def run(self, notifier: Notifier) -> None:
         self._progress.register("recorder", _RECORDER_LIMIT_S)

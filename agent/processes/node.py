@@ -41,6 +41,7 @@ from agent.processes.live_desk import LiveDesk
 from agent.processes.looking import Looking
 from agent.processes.metrics import MetricsPage
 from agent.processes.reception import Arrived, Reception
+from agent.processes.tending import Tending
 from agent.processes.updating import MARKER_NAME
 from agent.recording import evidence
 from agent.recording.records import AgentStopped
@@ -76,12 +77,15 @@ class _NodeProcess:
         self._board = Board(config, ground.data_dir, self._reception, ground.clock, ground.boot)
         self._workers_stop = threading.Event()
         self._live = LiveDesk(path, ground.clock, self._show_picture)
+        home = home_of(config)
+        self._tending = Tending(config, path, self._reception, stop, home)
         self._dispatcher = Dispatcher(self._facts(path), self._hands(), ground.connect, self._workers_stop)
         self._board.commands = self._dispatcher.offer
         self._uplink = self._make_uplink()
         self._board.desired = desired = make_desk(
             ground, path, self._reception, self._uplink, tell=self._hands().tell, stop=self._workers_stop
         )
+        self._tending.uplink, self._tending.desired = self._uplink, desired
         self._server: LinkServer | None = None
         self._stages = [
             Stage(
@@ -91,10 +95,7 @@ class _NodeProcess:
                 backoff=Backoff(max_s=_KEEPER_RETRY_S),
                 on_failure=self._miss_store,
             ),
-            Stage("commands", self._dispatcher.run_commands, stop=self._workers_stop),
-            Stage("jobs", self._dispatcher.run_jobs, stop=self._workers_stop),
-            Stage("sheets", self._dispatcher.run_sheets, stop=self._workers_stop),
-            Stage("live", self._dispatcher.run_live, stop=self._workers_stop),
+            *(Stage(name, body, stop=self._workers_stop) for name, body in self._dispatcher.bodies().items()),
             Stage("leases", lambda: self._live.keep(self._workers_stop), stop=self._workers_stop),
             Stage(
                 "edits",
@@ -106,9 +107,8 @@ class _NodeProcess:
         ]
         if config.metrics_port:
             self._stages.append(Stage("metrics", self._metrics().run_once, stop=self._workers_stop))
-        home = home_of(config)
         if home is not None:
-            renewer = Renewer(home, ground.clock, self._workers_stop, self._take_papers)
+            self._tending.renewer = renewer = Renewer(home, ground.clock, self._workers_stop, self._take_papers)
             renewal = Stage(
                 "renewal",
                 renewer.run_once,
@@ -192,6 +192,7 @@ class _NodeProcess:
             ledger=self._ground.ledger,
             live_start=self._live.start,
             live_stop=self._live.stop,
+            tending=self._tending.hands(),
         )
 
     def _make_uplink(self) -> Uplink | None:

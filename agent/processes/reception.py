@@ -19,6 +19,7 @@ from agent.link_peer import Peer, Receipt
 from agent.mailbox import Mailbox
 from agent.notices import (
     CameraStatus,
+    EndWanted,
     Finding,
     Goodbye,
     Hello,
@@ -209,6 +210,21 @@ class Reception:
         with self._lock:
             status, heard_ns = self._statuses.get(camera, (None, 0))
             return CameraWord(status, heard_ns, self._lost_wall_ns.get(camera, 0))
+
+    def session_of(self, process: str, camera: str) -> str:
+        """Which life of a process is connected; "" when none is."""
+        peer = self._peer(process, camera)
+        return "" if peer is None or peer.hello is None else peer.hello.session
+
+    def end(self, process: str, camera: str) -> None:
+        """Ask a process to end in order; one that is not connected is starting as it is."""
+        peer = self._peer(process, camera)
+        if peer is not None:
+            peer.send(EndWanted())
+
+    def _peer(self, process: str, camera: str) -> Peer | None:
+        with self._lock:
+            return self._vision if process == "vision" else self._connected.get(camera)
 
     @property
     def vision_status(self) -> VisionStatus | None:

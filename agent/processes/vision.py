@@ -13,6 +13,7 @@ from agent.identity import new_uuid7
 from agent.link import LinkClient
 from agent.link_server import LinkServer, Peer
 from agent.notices import (
+    EndWanted,
     Hello,
     IncidentsWanted,
     LoresFrame,
@@ -157,6 +158,9 @@ class _Room:
             self._desk.ask(notice)
         elif isinstance(notice, SheetWanted):
             self._sheets.ask(notice, payload)
+        elif isinstance(notice, EndWanted):
+            _log.info("asked to end and begin again")
+            self._stop.set()
 
     def _answer(self, taken: notices.SnapshotTaken, jpeg: bytes) -> None:
         self._node.send(taken, jpeg)

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,7 @@ import msgspec
 
 from agent.commands.dispatch import Dispatcher, Inbound
 from agent.commands.trust import Trust
-from agent.commands.work import LiveShown, NodeFacts, NodeHands, Snapshot
+from agent.commands.work import LiveShown, NodeFacts, NodeHands, Papers, Snapshot, Standing, TendingHands
 from agent.contract.commands import Actor, Answer, AnswerState, CommandPayload, encode_unsigned
 from agent.contract.events import AuditData, ClipData, EventData, Lane, SecurityData
 from agent.contract.states import TrafficState
@@ -49,6 +50,38 @@ class Unmasked:
         return bgr
 
 
+@dataclass
+class Tended:
+    """The processes around the node's own, each with the number of its life; the office's words, in order."""
+
+    lives: dict[tuple[str, str], int] = field(default_factory=lambda: {("camera", "c01"): 1, ("vision", ""): 1})
+    deaf: set[str] = field(default_factory=set)
+    node_life: int = 1
+    office: list[Papers | float] = field(default_factory=list)
+    opened_by: list[str] = field(default_factory=list)
+
+    def hands(self, node: Node) -> TendingHands:
+        life = self.node_life
+
+        def session(process: str, camera: str) -> str:
+            number = life if process == "node" else self.lives.get((process, camera), 0)
+            return f"{process}-{number}" if number else ""
+
+        def end(process: str, camera: str) -> None:
+            if process == "node":
+                self.node_life += 1
+                node.stop.set()
+            elif process not in self.deaf:
+                self.lives[process, camera] += 1
+
+        def open_setup(actors: str) -> tuple[str, float | None]:
+            self.opened_by.append(actors)
+            return "knocked", 1800.0
+
+        standing = Standing(config_sha256="ab" * 32, faults=("a key is unknown",), revision=4, is_edited=True)
+        return TendingHands(session, end, lambda: standing, lambda: self.office.pop(0), open_setup)
+
+
 class Node:
     def __init__(self, folder: Path, *, trust: Trust = Trust.OPEN, is_new: bool = True) -> None:
         """With `is_new` the ring gets its four seconds of footage; otherwise it has them."""
@@ -61,6 +94,7 @@ class Node:
         self.sheets: list[tuple[SheetWanted, bytes]] = []
         self.watches: dict[str, Masks] = {"c01": Unmasked()}
         self.live: list[tuple[str, str, float]] = []
+        self.tended = Tended()
         self.on_answer: Callable[[Answer], None] = lambda answer: None
         self._counter = 0
         self._origin = Origin(ADDRESS, "boot", 1 << 30)
@@ -98,6 +132,7 @@ class Node:
             ledger=self.ring.ledger,
             live_start=self._live_start,
             live_stop=self._live_stop,
+            tending=self.tended.hands(self),
         )
         self.stop = threading.Event()
         self.dispatcher = Dispatcher(self.facts, hands, lambda: open_store(self.facts.data_dir), self.stop)
@@ -147,7 +182,7 @@ class Node:
     @contextmanager
     def running(self) -> Iterator[None]:
         dispatcher = self.dispatcher
-        bodies = (dispatcher.run_commands, dispatcher.run_jobs, dispatcher.run_sheets, dispatcher.run_live)
+        bodies = tuple(dispatcher.bodies().values())
         threads = [threading.Thread(target=body, name="dispatcher") for body in bodies]
         for thread in threads:
             thread.start()

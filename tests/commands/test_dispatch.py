@@ -15,7 +15,8 @@ from agent.commands.dispatch import Inbound
 from agent.commands.ration import Ration
 from agent.commands.trust import COUNTER_WINDOW, Trust
 from agent.contract.commands import AnswerState, base64url, encode_unsigned
-from agent.contract.requests import GapsResult, PingResult, SnapshotResult
+from agent.contract.looking import SnapshotResult
+from agent.contract.requests import GapsResult, PingResult
 from agent.recording import incidents
 from agent.recording.incidents import OpenIncident
 from agent.store import transaction
@@ -94,7 +95,7 @@ def test_the_counters_of_another_issuer_are_its_own(node: Node) -> None:
 @pytest.mark.parametrize(
     ("name", "args", "reason", "says"),
     [
-        ("config.refresh", {}, "unknown_command", "understands"),
+        ("node.reboot", {}, "unknown_command", "understands"),
         ("ping", {"loud": True}, "bad_arguments", "unknown field"),
         ("snapshot", {"camera": "c01", "incident": INCIDENT}, "bad_arguments", "one of them"),
         ("snapshot", {"camera": "c09"}, "unknown_camera", "c01, c02"),

@@ -8,7 +8,7 @@ import pytest
 from agent.clock import Clock
 from agent.contract.commands import AnswerState
 from agent.contract.events import Level, TrafficData
-from agent.contract.requests import TrafficResult
+from agent.contract.looking import TrafficResult
 from agent.processes.roads import Roads
 from agent.units import NS_PER_S
 from tests.commands.desk import Node

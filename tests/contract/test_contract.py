@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.contract import commands, envelope, events, requests, states, wire
+from agent.contract import commands, envelope, events, looking, requests, states, wire
 from agent.contract.catalogue import KINDS
 from agent.contract.events import LANES, Lane
 from agent.contract.topics import FleetFilter, NodeAddress, TopicKind, parse_topic
@@ -208,8 +208,8 @@ def test_a_time_without_its_offset_is_refused(instant):
 @pytest.mark.parametrize(
     ("kind", "args"),
     [
-        (requests.SnapshotArgs, {}),
-        (requests.SnapshotArgs, {"camera": "c01", "incident": "01a205d3-d5a4-7072-bb2a-71aee103f25e"}),
+        (looking.SnapshotArgs, {}),
+        (looking.SnapshotArgs, {"camera": "c01", "incident": "01a205d3-d5a4-7072-bb2a-71aee103f25e"}),
         (requests.GapsArgs, {}),
         (requests.GapsArgs, {"from": "2026-11-22T00:00:00Z"}),
         (requests.GapsArgs, {"day": "2026-11-22", "from": "2026-11-22T00:00:00Z", "to": "2026-11-23T00:00:00Z"}),

@@ -61,11 +61,11 @@ class Centre:
         self.renewed: list[bool] = []
         self.stop = threading.Event()
 
+    def renewer(self) -> Renewer:
+        return Renewer(self.node.home, SetClock(time.time()), self.stop, lambda: self.renewed.append(True), look_s=0.01)
+
     def look(self) -> None:
-        renewer = Renewer(
-            self.node.home, SetClock(time.time()), self.stop, lambda: self.renewed.append(True), look_s=0.01
-        )
-        renewer.run_once()
+        self.renewer().run_once()
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +87,17 @@ def test_before_it_is_due_nobody_is_asked(node: Node, office: Organisation, answ
         centre = Centre(node, office, stranger.url, age_days=59)
         centre.look()
     assert (stranger.asked, centre.renewed) == ([], [])
+
+
+def test_somebody_who_may_ask_has_it_renewed_before_it_is_due(node: Node, office: Organisation, answering) -> None:
+    fresh = office.grant(node.key.private.public_key(), node.key.node, now_s=time.time(), revision=2)
+    with answering(200, encode(EnrolAnswer(v=1, state="waiting", retry_s=0))) as stranger:
+        centre = Centre(node, office, stranger.url, age_days=1)
+        assert centre.renewer().renew_now() > 0
+        stranger.body = encode(EnrolAnswer(v=1, state="granted", grant=office.grant_text(fresh)))
+        assert centre.renewer().renew_now() == 0
+    assert centre.renewed == [True]
+    assert node.home.certificate.read_text() == fresh.certificate
 
 
 def test_a_refusal_is_an_error_for_the_back_off_and_the_old_certificate_stays(

@@ -25,7 +25,17 @@ from agent.enrolment.setup import (
     settle_boot,
 )
 from agent.enrolment.standing import Standing
-from agent.enrolment.window import BUTTON_FILE, close_window, knock, main, open_window, register_boot, status
+from agent.enrolment.window import (
+    BUTTON_FILE,
+    CALLED_FILE,
+    call_in,
+    close_window,
+    knock,
+    main,
+    open_window,
+    register_boot,
+    status,
+)
 from agent.errors import EnrolmentError, SetupError
 from tests.enrolment.conftest import Node
 from tests.enrolment.papers import NOW_S, Organisation
@@ -92,6 +102,28 @@ def test_a_button_knocks_once_for_each_press(serving: Node, tmp_path: Path) -> N
     close_window(serving.home, reason="done")
     assert knock(serving.home, tmp_path, BOOT).state is SetupState.CLOSED
     assert audited(serving)[-1] == "setup_closed"
+
+
+def test_two_people_of_the_centre_knock_once_and_pin_and_order_are_still_due(
+    serving: Node, office: Organisation, tmp_path: Path
+) -> None:
+    called = call_in(serving.home, tmp_path, BOOT, actors="mali")
+    assert (called.state, called.reason, called.left_s) == (SetupState.KNOCKED, "centre", WINDOW_S)
+    assert (tmp_path / CALLED_FILE).exists()
+    # The page that this starts uses the call up: it does not start again when the window is over.
+    assert knock(serving.home, tmp_path, BOOT).may_listen
+    assert not (tmp_path / CALLED_FILE).exists()
+    over = BootMoment(BOOT.boot_id, BOOT.mono_s + WINDOW_S)
+    assert knock(serving.home, tmp_path, over).state is SetupState.CLOSED
+    assert audited(serving)[-1] == "setup_knocked"
+    call_in(serving.home, tmp_path, over, actors="mali")
+    assert open_window(serving.home, office.order(), over).state is SetupState.OPEN
+
+
+def test_a_call_alone_opens_nothing(serving: Node, tmp_path: Path) -> None:
+    (tmp_path / CALLED_FILE).touch()
+    assert knock(serving.home, tmp_path, BOOT).state is SetupState.CLOSED
+    assert not (tmp_path / CALLED_FILE).exists()
 
 
 def test_the_unit_asks_by_exit_code(serving: Node, tmp_path: Path) -> None:
