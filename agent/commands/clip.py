@@ -149,6 +149,7 @@ def check_addresses(work: Work, urls: tuple[str, ...]) -> UploadPolicy:
         tls=believing(facts.uploads.authority),
         ceiling_bytes_s=facts.uploads.ceiling_bytes_s,
         cameras=facts.uploads.cameras,
+        behind=facts.uploads.precedence,
     )
     try:
         for url in urls:

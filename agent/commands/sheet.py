@@ -18,6 +18,7 @@ from agent.commands.clip import check_addresses, is_erased_since, plan_of, requi
 from agent.commands.clipjob import exports_of, remove
 from agent.commands.clipresult import wire_gaps, wire_span
 from agent.commands.upload import Upload, upload_put, upload_tus
+from agent.commands.upload_line import UploadPolicy
 from agent.commands.work import Outcome, Work
 from agent.contract.commands import AnswerState
 from agent.contract.events import ClipFileData
@@ -49,8 +50,8 @@ class SheetJob(msgspec.Struct, frozen=True):
 def make_sheet(work: Work) -> Outcome:
     """What a former process had made is sent on; where that had arrived, the receiver says so."""
     args = msgspec.json.decode(work.payload.args, type=SheetArgs)
-    # At most 300 kB, and somebody looks at it to decide what to pull: it does not yield to the clip on the same line.
-    policy = replace(check_addresses(work, (args.upload_url,)), yields=False)
+    # At most 300 kB, and somebody looks at it to decide what to pull: the clip on the same line stands still for it.
+    policy = replace(check_addresses(work, (args.upload_url,)), yields=False, behind=None)
     folder = exports_of(work.facts.data_dir, work.payload.jti)
     try:
         job = _resumed(work, args, folder) or _made(work, args, folder)
@@ -59,10 +60,8 @@ def make_sheet(work: Work) -> Outcome:
         require_time(work, args.upload_expires)
         path = folder / job.result.file.name
         upload = Upload(path, job.result.file.sha256, args.upload_url, job.place, content_type="image/jpeg")
-        if args.upload_method == "put":
-            upload_put(upload, policy, stop=work.stop)
-        else:
-            upload_tus(upload, policy, stop=work.stop, on_place=lambda place: _save(work, SheetJob(job.result, place)))
+        with work.facts.uploads.precedence.first():
+            _send(work, upload, policy, job.result)
     finally:
         # A node that ends keeps it for the next one.
         if not work.stop.is_set():
@@ -70,6 +69,14 @@ def make_sheet(work: Work) -> Outcome:
     if job.result.gaps:
         return Outcome(AnswerState.PARTIAL, job.result, "gaps", "parts are missing, see gaps")
     return Outcome(AnswerState.SUCCEEDED, job.result)
+
+
+def _send(work: Work, upload: Upload, policy: UploadPolicy, result: SheetResult) -> None:
+    args = msgspec.json.decode(work.payload.args, type=SheetArgs)
+    if args.upload_method == "put":
+        upload_put(upload, policy, stop=work.stop)
+    else:
+        upload_tus(upload, policy, stop=work.stop, on_place=lambda place: _save(work, SheetJob(result, place)))
 
 
 def _resumed(work: Work, args: SheetArgs, folder: Path) -> SheetJob | None:

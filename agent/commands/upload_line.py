@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from agent.commands.ingest import Network, may_reach
-from agent.commands.pace import Pace, StopSign
+from agent.commands.pace import Pace, Precedence, StopSign
 from agent.errors import UploadError
 
 # RFC 9110 and tus: these may pass by themselves. 409 is another offset than ours: HEAD tells which.
@@ -24,7 +24,7 @@ NOT_FOUND_REMEDY = "the address is used up or unknown: ask for the clip again"
 class UploadPolicy:
     """Where clips may go: the signed `upload_hosts`, by https. `allow_loopback_http` is for trust = "open" only.
     `ceiling_bytes_s`: no faster than this; 0 is as fast as the line gives without queueing. `cameras`: networks that no
-    name may lead into. `yields`: hold back while the line's buffer fills."""
+    name may lead into. `yields`: hold back while the line's buffer fills. `behind`: whose uploads go first."""
 
     hosts: tuple[str, ...] = ()
     allow_loopback_http: bool = False
@@ -32,6 +32,7 @@ class UploadPolicy:
     ceiling_bytes_s: int = 0
     cameras: tuple[Network, ...] = ()
     yields: bool = True
+    behind: Precedence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class Line:
         self._policy = policy
         self._patience = patience
         self.stop = stop
-        self._pace = Pace(policy.ceiling_bytes_s, stop, yields=policy.yields)
+        self._pace = Pace(policy.ceiling_bytes_s, stop, yields=policy.yields, behind=policy.behind)
         self._failures = 0
 
     def ask(self, url: str, method: str, headers: dict[str, str], body: Iterator[bytes] | None) -> Answer | None:

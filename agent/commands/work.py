@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from agent.clock import Clock
 from agent.commands.ingest import Network, camera_networks
+from agent.commands.pace import Precedence
 from agent.commands.running import Halt
 from agent.commands.trust import Trust
 from agent.config import Config
@@ -47,11 +48,12 @@ class LiveShown:
 @dataclass(frozen=True, slots=True)
 class UploadFacts:
     """`ceiling_bytes_s`: 0 is none; `cameras`: networks that no name may lead into; `authority`: a PEM file of whom
-    receivers are believed by, beside the system's; "" is nobody."""
+    receivers are believed by, beside the system's; "" is nobody; `precedence`: who goes first on the node's line."""
 
     ceiling_bytes_s: int = 0
     cameras: tuple[Network, ...] = ()
     authority: str = ""
+    precedence: Precedence = field(default_factory=Precedence)
 
     @staticmethod
     def of(config: Config) -> UploadFacts:

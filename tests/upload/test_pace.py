@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
 
-from agent.commands.pace import Pace, queued_s, yielding_s
+from agent.commands.pace import Pace, Precedence, queued_s, yielding_s
 
 
 class PlayedStop:
@@ -51,6 +52,34 @@ def test_under_a_ceiling_a_megabyte_takes_its_seconds(sock: socket.socket) -> No
 @pytest.mark.parametrize(("queue_s", "held_back_s"), [(0.0, 0.0), (0.1, 0.0), (0.3, 0.2), (9.0, 1.0)])
 def test_what_queues_holds_the_sender_back(queue_s: float, held_back_s: float) -> None:
     assert yielding_s(queue_s) == pytest.approx(held_back_s)
+
+
+def test_a_clip_stands_still_while_a_sheet_is_sent_and_goes_on_after_it(sock: socket.socket) -> None:
+    precedence = Precedence()
+    sheet = ExitStack()
+    sheet.enter_context(precedence.first())
+
+    class Impatient(PlayedStop):
+        """The sheet has gone after a second."""
+
+        def wait(self, timeout_s: float, /) -> bool:
+            super().wait(timeout_s)
+            if self.waited_s >= 1.0:
+                sheet.close()
+            return False
+
+    stop = Impatient()
+    blocks = [b"one", b"two", b"three"]
+    assert list(Pace(0, stop, behind=precedence).paced(iter(blocks), sock)) == blocks
+    assert 1.0 <= stop.waited_s < 1.3
+    assert not precedence.is_taken
+
+
+def test_a_sheet_whose_receiver_is_away_holds_a_clip_up_for_a_while_only(sock: socket.socket) -> None:
+    precedence = Precedence(limit_s=0.3)
+    with precedence.first():
+        assert list(Pace(0, threading.Event(), behind=precedence).paced(iter([b"one"]), sock)) == [b"one"]
+        assert not precedence.is_taken
 
 
 def test_an_idle_line_has_no_queue_to_speak_of(sock: socket.socket) -> None:
