@@ -146,7 +146,7 @@ class Node:
     def gaps(self) -> dict[str, list[tuple[str, float]]]:
         """By camera, what footage is missing since its first frame: reason and seconds."""
         said = self.machine.run(
-            "sh", "-c", "/opt/wayside/current/bin/wayside footage gaps --data /var/lib/wayside --day $(date +%F) --json"
+            "sh", "-c", "/opt/wayside/current/bin/wayside footage gaps --data /var/lib/wayside --json"
         )
         quiet = ("not_provisioned", "not_yet")
         return {
